@@ -1,0 +1,128 @@
+'use strict';
+
+/**
+ * Which part of src may import which. A name is a folder of src, or a file of its top level without `.ts`.
+ * Files of one folder may always import each other.
+ */
+const SETS = ['base', 'intern', 'sets'];
+const ENGINE = [...SETS, 'shard', 'engine'];
+const SERVER = [...ENGINE, 'ingest', 'auth', 'metrics', 'source', 'http', 'config'];
+
+const MAY_IMPORT = {
+  base: [],
+  intern: ['base'],
+  sets: ['base'],
+  shard: SETS,
+  engine: [...SETS, 'shard'],
+  ingest: ENGINE,
+  auth: ['base'],
+  metrics: ['base'],
+  config: ['base'],
+  source: ['base'],
+  http: [...ENGINE, 'ingest', 'auth', 'metrics'],
+  app: SERVER,
+  commands: [...SERVER, 'app'],
+  cli: ['commands'],
+  index: ['base', 'shard', 'engine'],
+};
+
+const TOP_LEVEL_FILES = ['app', 'cli', 'index'];
+
+/** The pattern of one part's files. */
+const part = (name) => (TOP_LEVEL_FILES.includes(name) ? `^src/${name}\\.ts$` : `^src/${name}/`);
+
+const KNOWN_PARTS = Object.keys(MAY_IMPORT).map(part);
+
+const layers = Object.entries(MAY_IMPORT).map(([name, allowed]) => ({
+  name: `${name}-imports`,
+  comment:
+    allowed.length === 0
+      ? `src/${name} imports nothing else of src.`
+      : `Of src, ${name} may import only: ${allowed.join(', ')}.`,
+  severity: 'error',
+  from: { path: part(name) },
+  to: { path: '^src/', pathNot: [name, ...allowed].map(part) },
+}));
+
+/** @type {import('dependency-cruiser').IConfiguration} */
+module.exports = {
+  forbidden: [
+    ...layers,
+    {
+      name: 'index-takes-types-of-base',
+      comment: 'src/index.ts offers types of src/base, not its code.',
+      severity: 'error',
+      from: { path: part('index') },
+      to: { path: part('base'), dependencyTypesNot: ['type-only'] },
+    },
+    {
+      name: 'known-part',
+      comment: 'Every file of src is in a folder (or is a top-level file) that this configuration knows.',
+      severity: 'error',
+      module: { path: '^src/', pathNot: KNOWN_PARTS, numberOfDependentsLessThan: 100 },
+      from: {},
+    },
+    {
+      name: 'says-what-it-is',
+      comment: 'A file named utils or helpers says nothing about what it holds. Nor does a second index.',
+      severity: 'error',
+      module: {
+        path: [
+          '(^|/)(utils?|helpers?)(/|[.-][^/]*$)',
+          '[.-](utils?|helpers?)\\.[a-z]+$',
+          '^src/.+/index\\.ts$',
+        ],
+        pathNot: 'node_modules',
+        numberOfDependentsLessThan: 100,
+      },
+      from: {},
+    },
+    {
+      name: 'no-cycles',
+      severity: 'error',
+      from: {},
+      to: { circular: true },
+    },
+    {
+      name: 'no-orphans',
+      comment: 'Nothing imports this file and it imports nothing: use it or remove it.',
+      severity: 'error',
+      // The worker is loaded by its URL; the top-level files and the tests are where reading starts.
+      from: {
+        orphan: true,
+        path: '^(src|test|bench)/',
+        pathNot: ['^src/shard/worker\\.ts$', '^src/(cli|index)\\.ts$', '\\.test\\.ts$', '\\.d\\.ts$'],
+      },
+      to: {},
+    },
+    {
+      name: 'src-stands-alone',
+      comment: 'src imports neither tests, benches nor its own build.',
+      severity: 'error',
+      from: { path: '^src/' },
+      to: { path: '^(test|bench|dist)/' },
+    },
+    {
+      name: 'src-uses-no-dev-dependency',
+      severity: 'error',
+      from: { path: '^src/' },
+      to: { dependencyTypes: ['npm-dev'], dependencyTypesNot: ['npm', 'type-only'] },
+    },
+    {
+      name: 'resolvable',
+      severity: 'error',
+      from: {},
+      to: { couldNotResolve: true },
+    },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    exclude: { path: '^dist/' },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['types', 'import', 'node', 'default'],
+    },
+  },
+};
