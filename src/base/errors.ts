@@ -1,0 +1,37 @@
+/**
+ * Errors that a caller can do something about. Everything else is a fault of ours.
+ *
+ * `http` maps `code` to a status once (http/errors.ts); the library throws them as they are.
+ */
+export type PublicErrorCode =
+  /** An argument is not what the call takes; the message says what it takes. */
+  | 'INVALID'
+  /** A page token is malformed, forged, expired or another pair's. Start again from the first page. */
+  | 'INVALID_TOKEN'
+  /** A bounded queue is full. Try again in `retryAfterSeconds`. */
+  | 'OVERLOADED'
+  /** A shard is loading, has died, or the engine is closed. Try again in `retryAfterSeconds`. */
+  | 'UNAVAILABLE'
+  /** The numbers of one partition, or the room for names, are used up. */
+  | 'FULL';
+
+export class PublicError extends Error {
+  override name = 'PublicError';
+  readonly code: PublicErrorCode;
+  readonly retryAfterSeconds: number | undefined;
+
+  constructor(
+    code: PublicErrorCode,
+    message: string,
+    options: { retryAfterSeconds?: number; cause?: unknown } = {},
+  ) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.retryAfterSeconds = options.retryAfterSeconds;
+  }
+}
+
+/** The message of anything that can be thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

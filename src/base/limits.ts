@@ -1,0 +1,46 @@
+/**
+ * Every bound of the system, in one place, with what it trades. What an operator may want to change is a configuration
+ * key instead (config/schema.ts); these are the bounds that hold whatever the configuration says.
+ */
+
+/**
+ * Longest user or room ID, in bytes of UTF-8. The specification says 255, but rooms made before it was enforced hold
+ * longer ones. Names are kept with a 15-bit length.
+ */
+export const nameBytesMax = 1024;
+
+/** Most users in one question: it bounds the memory of an intersection. */
+export const usersPerQuestionMax = 64;
+
+/** Most users that one `sharesMany` may name. */
+export const othersPerQuestionMax = 10_000;
+
+/** Most rooms in one page, and what the path spellings, which never had pages, answer at most. */
+export const roomsPerPageMax = 10_000;
+
+/** Questions that may wait for one shard before further ones are refused with 503. */
+export const questionsWaitingMax = 16_384;
+
+/** Questions that travel to a worker in one task: bounds the time that one task holds a shard. */
+export const questionsPerTaskMax = 512;
+
+/** Changes that travel to a worker in one task: about a millisecond of work, so that queries slip in between. */
+export const changesPerTaskMax = 2_048;
+
+/** Callers of `Ingest.apply` that may wait for their turn before further ones are refused with 503. */
+export const ingestWaitingMax = 64;
+
+/** Users looked through in one step of `forgetRoom`, so that queries slip in between. */
+export const usersPerForgetStep = 65_536;
+
+/** How long a page token opens after it was made. The promise is ten minutes; the rest covers a client that renews its access token in between. */
+export const pageTokenLifetimeMs = 15 * 60_000;
+
+/** One line of NDJSON, or one element of a msgpack array. Two IDs of `nameBytesMax`, each byte escaped as \uXXXX, and the rest. */
+export const changeBytesMax = 16 * 1024;
+
+/** Rejected lines that an import answer lists; the rest are only counted. */
+export const rejectedListedMax = 100;
+
+/** What a homeserver may answer to `whoami` or `versions`. */
+export const homeserverAnswerBytesMax = 256 * 1024;
