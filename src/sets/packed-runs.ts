@@ -1,0 +1,231 @@
+/**
+ * Sorted runs of RoomNo in slabs of size classes: the form of nearly every room set, at 4 bytes a room and no object.
+ *
+ * A run lies in a slot of the smallest class that holds it, padded with `padding`, which is above every RoomNo. So the
+ * length needs no header: it is where the padding begins, and that is after the next smaller class's capacity. Freed
+ * slots are chained through their first word and used again.
+ *
+ * A handle is (class << 27 | slot): never 0. Chunks never move, so growth copies nothing.
+ * Cost: insert and remove move at most `packedCountMax` words; slots are on average nine tenths full.
+ */
+import { assert } from '../base/assert.js';
+import { PublicError } from '../base/errors.js';
+import { packedCountMax } from './thresholds.js';
+
+/** Above every RoomNo. */
+export const padding = 0xffffffff;
+
+const capacities = [0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512];
+assert(capacities.at(-1) === packedCountMax, 'the largest class holds the largest run');
+
+const slotBits = 27;
+const slotMask = 2 ** slotBits - 1;
+const chunkWords = 2 ** 14;
+
+/** The class of a handle that is not a packed run's but a bitmap's (room-sets.ts). */
+export const bitmapClass = 31;
+
+export function classOf(handle: number): number {
+  return handle >>> slotBits;
+}
+
+export function slotOf(handle: number): number {
+  return handle & slotMask;
+}
+
+export function handleOf(sizeClass: number, slot: number): number {
+  if (slot > slotMask)
+    throw new PublicError('FULL', 'a shard holds no more sets of this size; use more shards');
+  return ((sizeClass << slotBits) | slot) >>> 0;
+}
+
+/** The slots of one capacity. */
+class Slab {
+  readonly capacity: number;
+  /** Fewest members a run in this class has. */
+  readonly countMin: number;
+  readonly chunkBits: number;
+  readonly chunkMask: number;
+  readonly chunks: Uint32Array[] = [];
+  /** Slot after the last one ever used. */
+  end = 0;
+  /** First free slot + 1, or 0. */
+  free = 0;
+
+  constructor(capacity: number, countMin: number) {
+    this.capacity = capacity;
+    this.countMin = countMin;
+    this.chunkBits = Math.floor(Math.log2(chunkWords / capacity));
+    this.chunkMask = 2 ** this.chunkBits - 1;
+  }
+
+  take(): number {
+    if (this.free !== 0) {
+      const slot = this.free - 1;
+      this.free = this.chunks[slot >>> this.chunkBits][(slot & this.chunkMask) * this.capacity];
+      return slot;
+    }
+    const slot = this.end;
+    if (slot >>> this.chunkBits === this.chunks.length) {
+      this.chunks.push(new Uint32Array(2 ** this.chunkBits * this.capacity));
+    }
+    this.end += 1;
+    return slot;
+  }
+
+  give(slot: number): void {
+    this.chunks[slot >>> this.chunkBits][(slot & this.chunkMask) * this.capacity] = this.free;
+    this.free = slot + 1;
+  }
+}
+
+/** A window on a run, filled in by `PackedRuns.open`: no object a look-up. */
+export class RunView {
+  words: Uint32Array = new Uint32Array(0);
+  start = 0;
+  count = 0;
+}
+
+export class PackedRuns {
+  readonly #slabs = capacities.map(
+    (capacity, index) => new Slab(Math.max(capacity, 1), (capacities[index - 1] ?? 0) + 1),
+  );
+  readonly #view = new RunView();
+
+  /** Points `view` at the run; valid until the next change. */
+  open(handle: number, view: RunView): void {
+    const slab = this.#slabs[handle >>> slotBits];
+    const slot = handle & slotMask;
+    const words = slab.chunks[slot >>> slab.chunkBits];
+    const start = (slot & slab.chunkMask) * slab.capacity;
+    let low = slab.countMin;
+    let high = slab.capacity;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (words[start + middle] === padding) high = middle;
+      else low = middle + 1;
+    }
+    view.words = words;
+    view.start = start;
+    view.count = low;
+  }
+
+  /** A new run of one room. */
+  single(room: number): number {
+    const slot = this.#slabs[1].take();
+    this.#slabs[1].chunks[slot >>> this.#slabs[1].chunkBits][slot & this.#slabs[1].chunkMask] = room;
+    return handleOf(1, slot);
+  }
+
+  /** A new run. @param rooms ascending, distinct, 1 to `packedCountMax` */
+  create(rooms: Uint32Array): number {
+    let sizeClass = 1;
+    while (capacities[sizeClass] < rooms.length) sizeClass += 1;
+    const { words, start, handle } = this.#take(sizeClass);
+    words.set(rooms, start);
+    words.fill(padding, start + rooms.length, start + capacities[sizeClass]);
+    return handle;
+  }
+
+  /**
+   * @param index where the room belongs, as `lowerBound` tells
+   * @returns the run's handle from now on, or 0 when it would be longer than `packedCountMax`; nothing has changed then
+   */
+  insert(handle: number, index: number, room: number): number {
+    const view = this.#view;
+    this.open(handle, view);
+    const { words, start, count } = view;
+    const sizeClass = classOf(handle);
+    if (count < capacities[sizeClass]) {
+      words.copyWithin(start + index + 1, start + index, start + count);
+      words[start + index] = room;
+      return handle;
+    }
+    if (sizeClass + 1 === capacities.length) return 0;
+    const next = this.#take(sizeClass + 1);
+    copyRun(words, start, next.words, next.start, index);
+    next.words[next.start + index] = room;
+    copyRun(words, start + index, next.words, next.start + index + 1, count - index);
+    next.words.fill(padding, next.start + count + 1, next.start + capacities[sizeClass + 1]);
+    this.release(handle);
+    return next.handle;
+  }
+
+  /** Takes out the room at `index`. @returns the run's handle from now on, 0 when it is empty */
+  removeAt(handle: number, index: number): number {
+    const view = this.#view;
+    this.open(handle, view);
+    const { words, start, count } = view;
+    const sizeClass = classOf(handle);
+    if (count > this.#slabs[sizeClass].countMin) {
+      words.copyWithin(start + index, start + index + 1, start + count);
+      words[start + count - 1] = padding;
+      return handle;
+    }
+    if (count === 1) {
+      this.release(handle);
+      return 0;
+    }
+    // One fewer fills the next smaller class exactly: no padding.
+    const next = this.#take(sizeClass - 1);
+    copyRun(words, start, next.words, next.start, index);
+    copyRun(words, start + index + 1, next.words, next.start + index, count - index - 1);
+    this.release(handle);
+    return next.handle;
+  }
+
+  release(handle: number): void {
+    this.#slabs[classOf(handle)].give(slotOf(handle));
+  }
+
+  /** Bytes of the slabs, free slots included. */
+  get bytes(): number {
+    let bytes = 0;
+    for (const slab of this.#slabs) for (const chunk of slab.chunks) bytes += chunk.byteLength;
+    return bytes;
+  }
+
+  /** The first fault of a run, or undefined. */
+  fault(handle: number): string | undefined {
+    const view = new RunView();
+    this.open(handle, view);
+    const { words, start, count } = view;
+    for (let index = 1; index < count; index += 1) {
+      if (words[start + index - 1] >= words[start + index])
+        return `run holds ${words[start + index]} out of order`;
+    }
+    for (let index = count; index < capacities[classOf(handle)]; index += 1) {
+      if (words[start + index] !== padding) return `run of ${count} is not padded`;
+    }
+    return count < this.#slabs[classOf(handle)].countMin
+      ? `run of ${count} is in too large a class`
+      : undefined;
+  }
+
+  #take(sizeClass: number): { words: Uint32Array; start: number; handle: number } {
+    const slab = this.#slabs[sizeClass];
+    const slot = slab.take();
+    return {
+      words: slab.chunks[slot >>> slab.chunkBits],
+      start: (slot & slab.chunkMask) * slab.capacity,
+      handle: handleOf(sizeClass, slot),
+    };
+  }
+}
+
+/** Index of the first member that is not below `room`; `count` when there is none. */
+export function lowerBound(words: Uint32Array, start: number, count: number, room: number): number {
+  let low = 0;
+  let high = count;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (words[start + middle] < room) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** Most runs are a few words long: a loop beats `set(subarray())`, which makes an object. */
+function copyRun(source: Uint32Array, from: number, target: Uint32Array, to: number, count: number): void {
+  for (let index = 0; index < count; index += 1) target[to + index] = source[from + index];
+}
