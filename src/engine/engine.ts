@@ -1,0 +1,252 @@
+/**
+ * The asynchronous engine: the words of `MembershipIndex` over shards, inline or in worker threads. The server stands on
+ * it; a process that must not block its event loop embeds it.
+ *
+ * It numbers names (one interner for each kind, here and nowhere else), fans questions out to the shards, and
+ * concatenates what comes back. Room names lie in memory that the workers share, so their number does not multiply them.
+ *
+ * Promise: a change is seen by every question asked after its promise resolved. A shard that cannot answer makes the
+ * whole answer an error, never a part of one.
+ */
+import type { Change } from '../base/change.js';
+import { PublicError } from '../base/errors.js';
+import { nobody, partitionOf, partitionRanges, type UserNo } from '../base/ids.js';
+import { changesPerTaskMax, roomsPerPageMax, usersPerForgetStep } from '../base/limits.js';
+import { roomInterner, userInterner } from '../intern/interner.js';
+import { InlineShard } from '../shard/inline-shard.js';
+import { PooledShard } from '../shard/pooled-shard.js';
+import type { Shard } from '../shard/shard.js';
+import { changeWord, pageQuestion, sharesQuestion } from '../shard/wire.js';
+import { FanOut, type FanOutObserver } from './fan-out.js';
+import { PageCall, type Page } from './page.js';
+import {
+  checkLimit,
+  checkOthers,
+  checkUsers,
+  startAfter,
+  type Applied,
+  type IndexStats,
+  type MutualOptions,
+  type MutualRooms,
+} from './questions.js';
+import { SharesCall } from './shares-call.js';
+
+export interface EngineOptions {
+  /** Worker threads, each with a contiguous share of the rooms, 1 to 64; 0 answers on the caller's thread. Default 0. */
+  readonly shards?: number;
+  /** Called once for each shard that lost its memberships: what it held must be applied to a new engine. */
+  readonly onShardFailure?: (shard: number, reason: string) => void;
+  /** Watches the batches that leave for the shards. */
+  readonly observer?: FanOutObserver;
+}
+
+/** Changes with their numbers, split by shard: what is committed, then applied. */
+export interface NumberedChanges {
+  readonly count: number;
+  /** One array a shard, as shard/wire.ts lays changes out. */
+  readonly byShard: readonly Uint32Array[];
+}
+
+export class MembershipEngine {
+  readonly #users = userInterner();
+  readonly #rooms = roomInterner();
+  readonly #shardOfPartition: Uint8Array;
+  #shards: readonly Shard[] = [];
+  #fanOuts: readonly FanOut[] = [];
+
+  /** Starts the shards. @throws PublicError INVALID when `shards` is no whole number from 0 to 64 */
+  static async open(options: EngineOptions = {}): Promise<MembershipEngine> {
+    const shards = options.shards ?? 0;
+    if (!Number.isInteger(shards) || shards < 0 || shards > 64) {
+      throw new PublicError('INVALID', `shards must be a whole number from 0 to 64, not ${shards}`);
+    }
+    const engine = new MembershipEngine(shards);
+    await engine.#openShards(options);
+    return engine;
+  }
+
+  private constructor(shards: number) {
+    this.#shardOfPartition = Uint8Array.from(
+      partitionRanges(Math.max(shards, 1)).flatMap(({ first, end }, shard) =>
+        new Array<number>(end - first).fill(shard),
+      ),
+    );
+  }
+
+  /** How many shards there are: at least one. */
+  get shardCount(): number {
+    return this.#shards.length;
+  }
+
+  /** Why the engine cannot answer: the first shard's failure; undefined while it can. */
+  get failure(): string | undefined {
+    for (const shard of this.#shards) if (shard.failure !== undefined) return shard.failure;
+    return undefined;
+  }
+
+  /** How many questions wait for each shard. */
+  get waiting(): number[] {
+    return this.#fanOuts.map((fanOut) => fanOut.waiting);
+  }
+
+  /** The user is joined to the room from now on. @returns whether that is news */
+  async join(userId: string, roomId: string): Promise<boolean> {
+    return (await this.apply([{ userId, roomId, joined: true }])).applied === 1;
+  }
+
+  /** The user is not joined to the room from now on. @returns whether that is news */
+  async leave(userId: string, roomId: string): Promise<boolean> {
+    return (await this.apply([{ userId, roomId, joined: false }])).applied === 1;
+  }
+
+  /**
+   * States memberships, in order. Questions asked later wait for all of them, so feed long lists in pieces of a few
+   * thousand.
+   * @throws PublicError INVALID for an ID that is none, FULL, UNAVAILABLE. Applying the same changes again does no harm.
+   */
+  async apply(changes: readonly Change[]): Promise<Applied> {
+    return this.applyNumbered(this.number(changes));
+  }
+
+  /** Gives names their numbers and sorts the changes by shard; applies nothing. */
+  number(changes: readonly Change[]): NumberedChanges {
+    const lists: number[][] = this.#shards.map(() => []);
+    for (const { userId, roomId, joined } of changes) {
+      // Who leaves a room that nobody was ever seen in, or was never seen, changes nothing and needs no number.
+      const room = joined ? this.#rooms.intern(roomId) : this.#rooms.find(roomId);
+      const user = joined ? this.#users.intern(userId) : this.#users.find(userId);
+      if (room === -1 || user === -1) continue;
+      lists[this.#shardOfPartition[partitionOf(room)]].push(user, changeWord(room, joined));
+    }
+    return { count: changes.length, byShard: lists.map((list) => Uint32Array.from(list)) };
+  }
+
+  async applyNumbered({ count, byShard }: NumberedChanges): Promise<Applied> {
+    // Everything leaves before anything is awaited, so that calls take effect in the order in which they were made.
+    const changed = await Promise.all(
+      byShard.flatMap((changes, shard) => {
+        const tasks: Promise<number>[] = [];
+        for (let at = 0; at < changes.length; at += 2 * changesPerTaskMax) {
+          tasks.push(this.#shards[shard].apply(changes.slice(at, at + 2 * changesPerTaskMax)));
+        }
+        return tasks;
+      }),
+    );
+    const applied = changed.reduce((sum, each) => sum + each, 0);
+    return { applied, ignored: count - applied };
+  }
+
+  /** The rooms that all these users are joined to; with one user, that user's rooms. Unknown users are in none. */
+  async mutual(users: readonly string[], options: MutualOptions = {}): Promise<MutualRooms> {
+    const limit = options.limit ?? roomsPerPageMax;
+    const start =
+      options.after === undefined ? 0 : startAfter(options.after, this.#rooms.find(options.after));
+    const page = await this.#page(users, start, limit, false);
+    const rooms = page.rooms.map((room) => this.#rooms.names.text(room));
+    return { rooms, count: page.count, more: page.nextStart !== undefined };
+  }
+
+  /**
+   * The same, with the room IDs as JSON bytes, for an answer that is put together from them.
+   * @param start where the page begins: 0, or the `nextStart` of the page before
+   */
+  async mutualPage(users: readonly string[], start: number, limit: number): Promise<Page> {
+    return this.#page(users, start, limit, true);
+  }
+
+  /** Whether the two users share a room. */
+  async shares(userId: string, otherId: string): Promise<boolean> {
+    return (await this.sharesMany(userId, [otherId]))[0];
+  }
+
+  /** Whether the user shares a room with each of the others, in their order; at most 10,000 others. */
+  async sharesMany(userId: string, otherIds: readonly string[]): Promise<boolean[]> {
+    checkOthers(otherIds);
+    const call = new SharesCall(this.#shards.length, otherIds.length);
+    const question = sharesQuestion(
+      this.#userNo(userId),
+      otherIds.map((otherId) => this.#userNo(otherId)),
+    );
+    for (const [index, fanOut] of this.#fanOuts.entries()) fanOut.ask(question, call, index);
+    return call.shared;
+  }
+
+  /** The rooms of one user. */
+  async roomsOf(userId: string, options: MutualOptions = {}): Promise<MutualRooms> {
+    return this.mutual([userId], options);
+  }
+
+  /** Takes the user out of every room. @returns out of how many */
+  async forgetUser(userId: string): Promise<number> {
+    const user = this.#userNo(userId);
+    const removed = await Promise.all(this.#shards.map((shard) => shard.forgetUser(user)));
+    return removed.reduce((sum, each) => sum + each, 0);
+  }
+
+  /** Takes everybody out of the room. Looks at every user, in steps between which questions are answered. */
+  async forgetRoom(roomId: string): Promise<number> {
+    const room = this.#rooms.find(roomId);
+    if (room === -1) return 0;
+    const shard = this.#shards[this.#shardOfPartition[partitionOf(room)]];
+    let removed = 0;
+    for (let first = 0; first <= this.#users.count; first += usersPerForgetStep) {
+      removed += await shard.forgetRoom(room, first, first + usersPerForgetStep);
+    }
+    return removed;
+  }
+
+  async stats(): Promise<IndexStats> {
+    const shards = await Promise.all(this.#shards.map((shard) => shard.stats()));
+    const sum = (part: (stats: (typeof shards)[number]) => number): number =>
+      shards.reduce((total, stats) => total + part(stats), 0);
+    const users = this.#users.bytes;
+    const rooms = this.#rooms.bytes;
+    return {
+      memberships: sum((stats) => stats.memberships),
+      usersKnown: this.#users.count,
+      roomsKnown: this.#rooms.count,
+      bytes: {
+        names: users.names + rooms.names,
+        tables: users.table + rooms.table,
+        handles: sum((stats) => stats.bytes.handles),
+        packed: sum((stats) => stats.bytes.packed),
+        bitmaps: sum((stats) => stats.bytes.bitmaps),
+      },
+    };
+  }
+
+  /** Ends the worker threads. Questions that are under way are refused. */
+  async close(): Promise<void> {
+    await Promise.all(this.#shards.map((shard) => shard.close()));
+  }
+
+  async #openShards({ shards = 0, onShardFailure, observer }: EngineOptions): Promise<void> {
+    const { names } = this.#rooms;
+    this.#shards =
+      shards === 0
+        ? [new InlineShard(partitionRanges(1)[0], names)]
+        : await Promise.all(
+            partitionRanges(shards).map((partitions, index) =>
+              PooledShard.open({ partitions, names, onFailure: (reason) => onShardFailure?.(index, reason) }),
+            ),
+          );
+    this.#fanOuts = this.#shards.map((shard, index) => new FanOut(shard, index, observer));
+  }
+
+  async #page(users: readonly string[], start: number, limit: number, wantsJson: boolean): Promise<Page> {
+    checkUsers(users);
+    checkLimit(limit);
+    const numbers = users.map((user) => this.#userNo(user));
+    const call = new PageCall(this.#shards.length, start, limit);
+    const question = pageQuestion(numbers, start, limit, wantsJson);
+    for (let index = 0; index < this.#fanOuts.length; index += 1)
+      this.#fanOuts[index].ask(question, call, index);
+    return call.page;
+  }
+
+  /** Unknown users are asked for like any other, as nobody: their answers take the same way and the same time. */
+  #userNo(userId: string): UserNo {
+    const user = this.#users.find(userId);
+    return user === -1 ? nobody : user;
+  }
+}

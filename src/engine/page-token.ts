@@ -1,0 +1,111 @@
+/**
+ * Page tokens: where the next page starts, sealed so that they open only for the endpoint and the two users they were
+ * made for, tell nothing, and cannot be made up.
+ *
+ *   token   = base64url(version, nonce, AES-256-GCM(epoch, start, issuedAt), tag)     59 characters
+ *   version = 1                                                            1 byte
+ *   nonce   = random                                                      12 bytes
+ *   sealed  = epoch (u32), start (u32), issuedAt (u48, ms since 1970)     14 bytes, big-endian
+ *   tag                                                                   16 bytes
+ * The purpose and both users are the additional data: not in the token, but part of what the tag proves.
+ *
+ * The grammar [0-9A-Za-z-_] and the length are those of an opaque identifier (Matrix specification, appendices).
+ * A random nonce is safe for 2^32 tokens of one key by NIST SP 800-38D; at a thousand pages a second that is 50 days.
+ *
+ * Invariant I7: a token opens only for the pair, the purpose, the epoch and the format it was made for.
+ * Cost: about 5 us to make or open one; only pages that are not the last have one.
+ */
+import { createCipheriv, createDecipheriv } from 'node:crypto';
+import { systemClock, systemRandom, type Clock, type RandomBytes } from '../base/clock.js';
+import { PublicError } from '../base/errors.js';
+import { pageTokenLifetimeMs } from '../base/limits.js';
+
+const version = 1;
+const nonceBytes = 12;
+const sealedBytes = 14;
+const tagBytes = 16;
+const tokenBytes = 1 + nonceBytes + sealedBytes + tagBytes;
+
+export interface PageTokensOptions {
+  /** 32 bytes. Tokens open as long as the key is the same. */
+  readonly key: Buffer;
+  /** Of the numbering that `start` belongs to. */
+  readonly epoch: number;
+  readonly clock?: Clock;
+  readonly random?: RandomBytes;
+}
+
+/** What a token is for, beside its position. */
+export interface TokenBinding {
+  /** The question it continues. All spellings of one question are one purpose. */
+  readonly purpose: string;
+  readonly userId: string;
+  readonly otherId: string;
+}
+
+export class PageTokens {
+  readonly #key: Buffer;
+  readonly #epoch: number;
+  readonly #clock: Clock;
+  readonly #random: RandomBytes;
+
+  constructor({ key, epoch, clock = systemClock, random = systemRandom }: PageTokensOptions) {
+    this.#key = key;
+    this.#epoch = epoch;
+    this.#clock = clock;
+    this.#random = random;
+  }
+
+  seal(start: number, binding: TokenBinding): string {
+    const token = Buffer.allocUnsafe(tokenBytes);
+    token[0] = version;
+    this.#random(nonceBytes).copy(token, 1);
+    const plain = Buffer.allocUnsafe(sealedBytes);
+    plain.writeUInt32BE(this.#epoch, 0);
+    plain.writeUInt32BE(start, 4);
+    plain.writeUIntBE(this.#clock.nowMs(), 8, 6);
+    const cipher = createCipheriv('aes-256-gcm', this.#key, token.subarray(1, 1 + nonceBytes));
+    cipher.setAAD(additionalData(binding));
+    cipher.update(plain).copy(token, 1 + nonceBytes);
+    cipher.final();
+    cipher.getAuthTag().copy(token, 1 + nonceBytes + sealedBytes);
+    return token.toString('base64url');
+  }
+
+  /** @returns the start of the page. @throws PublicError INVALID_TOKEN, the same for every fault, but for age and epoch */
+  open(text: string, binding: TokenBinding): number {
+    const token = Buffer.from(text, 'base64url');
+    // Decoding forgives what is no base64url; only what encodes back to itself is a token of ours.
+    if (token.length !== tokenBytes || token[0] !== version || token.toString('base64url') !== text)
+      throw invalid();
+    const decipher = createDecipheriv('aes-256-gcm', this.#key, token.subarray(1, 1 + nonceBytes));
+    decipher.setAAD(additionalData(binding));
+    decipher.setAuthTag(token.subarray(1 + nonceBytes + sealedBytes));
+    const plain = decipher.update(token.subarray(1 + nonceBytes, 1 + nonceBytes + sealedBytes));
+    try {
+      decipher.final();
+    } catch {
+      throw invalid();
+    }
+    if (plain.readUInt32BE(0) !== this.#epoch) throw expired();
+    // A clock that was set back makes a negative age: no reason to refuse.
+    if (this.#clock.nowMs() - plain.readUIntBE(8, 6) > pageTokenLifetimeMs) throw expired();
+    return plain.readUInt32BE(4);
+  }
+}
+
+/** JSON keeps ("ab","c") and ("a","bc") apart. */
+function additionalData({ purpose, userId, otherId }: TokenBinding): Buffer {
+  return Buffer.from(JSON.stringify([purpose, userId, otherId]));
+}
+
+function invalid(): PublicError {
+  return new PublicError(
+    'INVALID_TOKEN',
+    'the page token was not made for this request: send next_batch as it was received, with the same user_id and account',
+  );
+}
+
+function expired(): PublicError {
+  return new PublicError('INVALID_TOKEN', 'the page token has expired: start again from the first page');
+}

@@ -1,0 +1,98 @@
+/**
+ * One page of mutual rooms out of every shard's answer. Shards own ascending ranges of rooms, so pages are concatenated,
+ * never merged.
+ *
+ * Invariants: I4 no room is in two shards, and I6 a page ascends, has at most `limit` rooms and lies wholly at or beyond
+ * its start. Both are asserted here, where the answers of different shards first meet.
+ */
+import { assert } from '../base/assert.js';
+import type { RoomNo } from '../base/ids.js';
+import { pageHeaderWords, type Answers } from '../shard/wire.js';
+import type { Receiver } from './fan-out.js';
+
+export interface Page {
+  /** How many rooms the users share in all, at this moment. */
+  readonly count: number;
+  /** Ascending. */
+  readonly rooms: readonly RoomNo[];
+  /** The rooms' IDs as JSON strings with commas between them; empty where none was asked for. */
+  readonly json: Uint8Array;
+  /** Where the next page starts; undefined on the last one. */
+  readonly nextStart: number | undefined;
+}
+
+/** Waits for every shard's answer to one page. */
+export class PageCall implements Receiver {
+  readonly page: Promise<Page>;
+  readonly #start: number;
+  readonly #limit: number;
+  readonly #answers: Answers[];
+  readonly #positions: number[];
+  #missing: number;
+  #resolve!: (page: Page) => void;
+  #reject!: (error: unknown) => void;
+
+  constructor(shardCount: number, start: number, limit: number) {
+    this.#start = start;
+    this.#limit = limit;
+    this.#answers = new Array<Answers>(shardCount);
+    this.#positions = new Array<number>(shardCount);
+    this.#missing = shardCount;
+    this.page = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+  }
+
+  answer(slot: number, answers: Answers, at: number): void {
+    this.#answers[slot] = answers;
+    this.#positions[slot] = at;
+    this.#missing -= 1;
+    if (this.#missing > 0) return;
+    try {
+      this.#resolve(this.#concatenate());
+    } catch (error) {
+      this.#reject(error);
+    }
+  }
+
+  fail(error: unknown): void {
+    this.#reject(error);
+  }
+
+  #concatenate(): Page {
+    const rooms: RoomNo[] = [];
+    const pieces: Uint8Array[] = [];
+    let count = 0;
+    let beyond = 0;
+    let previous = this.#start - 1;
+    for (let slot = 0; slot < this.#answers.length; slot += 1) {
+      const { numbers, json } = this.#answers[slot];
+      const at = this.#positions[slot];
+      count += numbers[at];
+      beyond += numbers[at + 1];
+      const taken = Math.min(numbers[at + 2], this.#limit - rooms.length);
+      const jsonStart = numbers[at + 3];
+      let jsonEnd = jsonStart;
+      for (let index = 0; index < taken; index += 1) {
+        const room = numbers[at + pageHeaderWords + 2 * index];
+        assert(previous < room, 'the rooms of a page ascend across shards');
+        previous = room;
+        rooms.push(room as RoomNo);
+        jsonEnd = numbers[at + pageHeaderWords + 2 * index + 1];
+      }
+      if (jsonStart < jsonEnd) {
+        if (pieces.length > 0) pieces.push(comma);
+        pieces.push(json.subarray(jsonStart, jsonEnd));
+      }
+    }
+    return {
+      count,
+      rooms,
+      json: pieces.length === 1 ? pieces[0] : Buffer.concat(pieces),
+      nextStart: rooms.length < beyond && rooms.length > 0 ? previous + 1 : undefined,
+    };
+  }
+}
+
+const comma = Buffer.from(',');

@@ -1,0 +1,86 @@
+/**
+ * The words that the synchronous index and the asynchronous engine share: what a question takes, what an answer has, and
+ * the checks of both.
+ */
+import { PublicError } from '../base/errors.js';
+import { othersPerQuestionMax, roomsPerPageMax, usersPerQuestionMax } from '../base/limits.js';
+
+export interface MutualOptions {
+  /** At most this many rooms, 0 to 10,000; 10,000 when absent. With 0 only the count is computed. */
+  readonly limit?: number;
+  /**
+   * Begin after this room: the last one of the page before. Rank order never changes, so the room need not be shared
+   * any more, but it must be a room that the index knows.
+   */
+  readonly after?: string;
+}
+
+export interface MutualRooms {
+  /** Room IDs in rank order. */
+  readonly rooms: string[];
+  /** How many rooms the users share in all. */
+  readonly count: number;
+  /** Whether rooms remain after the last one here. */
+  readonly more: boolean;
+}
+
+export interface Applied {
+  /** Changes that changed something. */
+  readonly applied: number;
+  /** Changes that stated what already was. */
+  readonly ignored: number;
+}
+
+export interface IndexStats {
+  readonly memberships: number;
+  /** User IDs that have a number: joined somewhere now, or once. */
+  readonly usersKnown: number;
+  /** Room IDs that have a number. */
+  readonly roomsKnown: number;
+  /** Bytes by part: `names` and `tables` of both interners, `handles`, `packed` and `bitmaps` of all shards. */
+  readonly bytes: {
+    readonly names: number;
+    readonly tables: number;
+    readonly handles: number;
+    readonly packed: number;
+    readonly bitmaps: number;
+  };
+}
+
+/** @throws PublicError INVALID */
+export function checkUsers(users: readonly string[]): void {
+  if (users.length < 1 || users.length > usersPerQuestionMax) {
+    throw new PublicError(
+      'INVALID',
+      `a question names 1 to ${usersPerQuestionMax} users, not ${users.length}`,
+    );
+  }
+}
+
+/** @throws PublicError INVALID */
+export function checkOthers(others: readonly string[]): void {
+  if (others.length > othersPerQuestionMax) {
+    throw new PublicError(
+      'INVALID',
+      `one call asks about at most ${othersPerQuestionMax} users, not ${others.length}`,
+    );
+  }
+}
+
+/** @throws PublicError INVALID */
+export function checkLimit(limit: number): void {
+  if (!Number.isInteger(limit) || limit < 0 || limit > roomsPerPageMax) {
+    throw new PublicError(
+      'INVALID',
+      `limit must be a whole number from 0 to ${roomsPerPageMax}, not ${limit}`,
+    );
+  }
+}
+
+/** @throws PublicError INVALID: the room is not one that the index knows */
+export function startAfter(after: string, room: number): number {
+  if (room === -1) {
+    throw new PublicError('INVALID', `after: the index has never seen the room ${JSON.stringify(after)}`);
+  }
+  return room + 1;
+}

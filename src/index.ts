@@ -1,0 +1,10 @@
+/**
+ * The library's face: the synchronous index, the asynchronous engine, and the words they share.
+ * What is not exported here is not promised.
+ */
+export { MembershipIndex } from './engine/membership-index.js';
+export { MembershipEngine, type EngineOptions } from './engine/engine.js';
+export type { FanOutObserver } from './engine/fan-out.js';
+export type { Applied, IndexStats, MutualOptions, MutualRooms } from './engine/questions.js';
+export type { Change, MembershipRecord } from './base/change.js';
+export { PublicError, type PublicErrorCode } from './base/errors.js';

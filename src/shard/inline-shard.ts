@@ -1,0 +1,55 @@
+/**
+ * A shard on the caller's own thread: for embedding, for tests, and for `shards: 0`. Every call is done when it returns;
+ * the promise is only the interface's.
+ */
+import { PublicError } from '../base/errors.js';
+import type { PartitionRange, RoomNo, UserNo } from '../base/ids.js';
+import type { Names } from '../intern/names.js';
+import type { Shard } from './shard.js';
+import { ShardCore } from './shard-core.js';
+import type { Answers, ShardStats } from './wire.js';
+
+export class InlineShard implements Shard {
+  readonly partitions: PartitionRange;
+  readonly remote = false;
+  failure: string | undefined;
+  readonly #core: ShardCore;
+
+  constructor(partitions: PartitionRange, names: Names) {
+    this.partitions = partitions;
+    this.#core = new ShardCore(names);
+  }
+
+  async ask(questions: Uint32Array): Promise<Answers> {
+    this.#checkOpen();
+    return this.#core.ask(questions);
+  }
+
+  async apply(changes: Uint32Array): Promise<number> {
+    this.#checkOpen();
+    return this.#core.apply(changes);
+  }
+
+  async forgetUser(user: UserNo): Promise<number> {
+    this.#checkOpen();
+    return this.#core.membership.forgetUser(user);
+  }
+
+  async forgetRoom(room: RoomNo, first: number, end: number): Promise<number> {
+    this.#checkOpen();
+    return this.#core.membership.forgetRoom(room, first, end);
+  }
+
+  async stats(): Promise<ShardStats> {
+    this.#checkOpen();
+    return this.#core.stats();
+  }
+
+  async close(): Promise<void> {
+    this.failure = 'closed';
+  }
+
+  #checkOpen(): void {
+    if (this.failure !== undefined) throw new PublicError('UNAVAILABLE', `the shard is ${this.failure}`);
+  }
+}

@@ -1,0 +1,122 @@
+/**
+ * Who is joined where, within one range of partitions: user -> room set, synchronous. The heart of a shard, and of the
+ * embedded index, which has all partitions in one.
+ *
+ * Invariant I5: saying a membership twice equals saying it once. Only rooms of its own partitions are put in.
+ * Cost: 4 bytes a user up to the highest one joined here (chunks without such users take none) + the room sets.
+ */
+import type { RoomNo, UserNo } from '../base/ids.js';
+import { Intersection } from '../sets/intersection.js';
+import { RoomSets, emptySet } from '../sets/room-sets.js';
+
+const chunkBits = 12;
+const chunkUsers = 2 ** chunkBits;
+
+export class Membership {
+  readonly #sets = new RoomSets();
+  readonly #intersection = new Intersection(this.#sets);
+  readonly #handles: (Uint32Array | undefined)[] = [];
+  #scratch = new Uint32Array(8);
+  #count = 0;
+
+  /** How many memberships there are. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** One past the highest user that was ever joined here. */
+  get usersEnd(): number {
+    return this.#handles.length * chunkUsers;
+  }
+
+  get bytes(): { handles: number; packed: number; bitmaps: number } {
+    const chunks = this.#handles.filter((chunk) => chunk !== undefined).length;
+    return { handles: chunks * chunkUsers * 4, ...this.#sets.bytes };
+  }
+
+  /** How many users' sets are bitmaps. */
+  get bitmapCount(): number {
+    return this.#sets.bitmapCount;
+  }
+
+  /** States a membership. @returns whether that changed anything */
+  set(user: UserNo, room: RoomNo, joined: boolean): boolean {
+    const handle = this.#handleOf(user);
+    const next = joined ? this.#sets.add(handle, room) : this.#sets.remove(handle, room);
+    if (next === -1) return false;
+    if (next !== handle) this.#setHandle(user, next);
+    this.#count += joined ? 1 : -1;
+    return true;
+  }
+
+  /** Takes the user out of every room. @returns out of how many */
+  forgetUser(user: UserNo): number {
+    const handle = this.#handleOf(user);
+    const count = this.#sets.count(handle);
+    if (count === 0) return 0;
+    this.#sets.release(handle);
+    this.#setHandle(user, emptySet);
+    this.#count -= count;
+    return count;
+  }
+
+  /**
+   * Takes the users from `first` to `end` (not included) out of a room. There is no list of a room's members, so this
+   * looks at each of these users; who has many users goes in steps.
+   * @returns how many were in it
+   */
+  forgetRoom(room: RoomNo, first: number, end: number): number {
+    let removed = 0;
+    for (let user = first; user < Math.min(end, this.usersEnd); user += 1) {
+      if (this.set(user as UserNo, room, false)) removed += 1;
+    }
+    return removed;
+  }
+
+  /**
+   * The rooms that all the users share, from `start` on, at most `limit` of them. With one user: the user's rooms.
+   * @returns a view that the next call overwrites
+   */
+  mutual(users: ArrayLike<UserNo>, start: number, limit: number): Intersection {
+    const count = users.length;
+    if (count === 2) {
+      this.#intersection.ofTwo(this.#handleOf(users[0]), this.#handleOf(users[1]), start, limit);
+      return this.#intersection;
+    }
+    if (count > this.#scratch.length) this.#scratch = new Uint32Array(count);
+    for (let index = 0; index < count; index += 1) this.#scratch[index] = this.#handleOf(users[index]);
+    this.#intersection.of(this.#scratch.subarray(0, count), start, limit);
+    return this.#intersection;
+  }
+
+  /** Whether two users share a room. */
+  shares(left: UserNo, right: UserNo): boolean {
+    return this.#intersection.any(this.#handleOf(left), this.#handleOf(right));
+  }
+
+  /** The first fault of the whole structure by name, or undefined: for fuzzing and for `verify`. */
+  fault(): string | undefined {
+    let count = 0;
+    for (let user = 0; user < this.usersEnd; user += 1) {
+      const handle = this.#handleOf(user as UserNo);
+      const fault = this.#sets.fault(handle);
+      if (fault !== undefined) return `user ${user}: ${fault}`;
+      count += this.#sets.count(handle);
+    }
+    return count === this.#count
+      ? undefined
+      : `the sets hold ${count} memberships, the count says ${this.#count}`;
+  }
+
+  #handleOf(user: UserNo): number {
+    const chunk = this.#handles[user >>> chunkBits];
+    return chunk === undefined ? emptySet : chunk[user & (chunkUsers - 1)];
+  }
+
+  #setHandle(user: UserNo, handle: number): void {
+    const index = user >>> chunkBits;
+    while (this.#handles.length <= index) this.#handles.push(undefined);
+    const chunk = (this.#handles[index] ??= new Uint32Array(chunkUsers));
+    chunk[user & (chunkUsers - 1)] = handle;
+  }
+}

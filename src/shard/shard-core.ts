@@ -1,0 +1,123 @@
+/**
+ * The shard's work, the same in a worker thread and inline: reads questions and changes as wire.ts lays them out, asks
+ * its `Membership`, and lays out the answers. Knows nothing of threads.
+ *
+ * Cost: one copy of the answers; the scratch arrays they are built in are kept, at most as large as the largest batch.
+ */
+import { assert } from '../base/assert.js';
+import type { RoomNo, UserNo } from '../base/ids.js';
+import { roomsPerPageMax } from '../base/limits.js';
+import type { Names } from '../intern/names.js';
+import { Membership } from './membership.js';
+import { pageHeaderWords, questionKind, type Answers, type ShardStats } from './wire.js';
+
+export class ShardCore {
+  readonly membership = new Membership();
+  readonly #names: Names;
+  #numbers = new Uint32Array(1024);
+  #numbersEnd = 0;
+  #json = new Uint8Array(16 * 1024);
+  #jsonEnd = 0;
+
+  /** @param names of the rooms: what pages are spelled with */
+  constructor(names: Names) {
+    this.#names = names;
+  }
+
+  ask(questions: Uint32Array): Answers {
+    this.#numbersEnd = 0;
+    this.#jsonEnd = 0;
+    let at = 0;
+    while (at < questions.length) {
+      if (questions[at] === questionKind.page) at = this.#page(questions, at);
+      else at = this.#shares(questions, at);
+    }
+    assert(at === questions.length, 'the last question ends where the batch does');
+    return { numbers: this.#numbers.slice(0, this.#numbersEnd), json: this.#json.slice(0, this.#jsonEnd) };
+  }
+
+  apply(changes: Uint32Array): number {
+    let changed = 0;
+    for (let at = 0; at < changes.length; at += 2) {
+      const word = changes[at + 1];
+      if (this.membership.set(changes[at] as UserNo, (word >>> 1) as RoomNo, (word & 1) === 1)) changed += 1;
+    }
+    return changed;
+  }
+
+  stats(): ShardStats {
+    const { count, bitmapCount, bytes } = this.membership;
+    return { memberships: count, bitmaps: bitmapCount, bytes };
+  }
+
+  #page(questions: Uint32Array, at: number): number {
+    const start = questions[at + 1];
+    const limit = questions[at + 2];
+    const wantsJson = questions[at + 3] === 1;
+    const usersAt = at + 5;
+    const end = usersAt + questions[at + 4];
+    assert(limit <= roomsPerPageMax, 'a page holds at most roomsPerPageMax rooms');
+    const users = questions.subarray(usersAt, end) as unknown as ArrayLike<UserNo>;
+    const { count, beyond, taken, rooms } = this.membership.mutual(users, start, limit);
+    const length = pageHeaderWords + 2 * taken;
+    const numbers = this.#reserve(1 + length);
+    const jsonStart = this.#jsonEnd;
+    let to = this.#numbersEnd;
+    numbers[to++] = length;
+    numbers[to++] = count;
+    numbers[to++] = beyond;
+    numbers[to++] = taken;
+    numbers[to++] = jsonStart;
+    for (let index = 0; index < taken; index += 1) {
+      numbers[to++] = rooms[index];
+      numbers[to++] = wantsJson ? this.#spell(rooms[index], index > 0) : jsonStart;
+    }
+    this.#numbersEnd = to;
+    return end;
+  }
+
+  /** @returns where the room's JSON string ends */
+  #spell(room: number, comma: boolean): number {
+    for (;;) {
+      let at = this.#jsonEnd;
+      if (comma && at < this.#json.length) this.#json[at++] = 0x2c;
+      const end = this.#names.writeJson(room, this.#json, at);
+      if (end !== -1) {
+        this.#jsonEnd = end;
+        return end;
+      }
+      const larger = new Uint8Array(this.#json.length * 2);
+      larger.set(this.#json);
+      this.#json = larger;
+    }
+  }
+
+  #shares(questions: Uint32Array, at: number): number {
+    assert(questions[at] === questionKind.shares, 'a question is of a known kind');
+    const user = questions[at + 1] as UserNo;
+    const othersAt = at + 3;
+    const count = questions[at + 2];
+    const words = (count + 31) >>> 5;
+    const numbers = this.#reserve(1 + words);
+    const to = this.#numbersEnd;
+    numbers[to] = words;
+    numbers.fill(0, to + 1, to + 1 + words);
+    for (let index = 0; index < count; index += 1) {
+      if (this.membership.shares(user, questions[othersAt + index] as UserNo)) {
+        numbers[to + 1 + (index >>> 5)] |= 1 << (index & 31);
+      }
+    }
+    this.#numbersEnd = to + 1 + words;
+    return othersAt + count;
+  }
+
+  #reserve(words: number): Uint32Array {
+    const needed = this.#numbersEnd + words;
+    if (needed > this.#numbers.length) {
+      const larger = new Uint32Array(Math.max(needed, this.#numbers.length * 2));
+      larger.set(this.#numbers);
+      this.#numbers = larger;
+    }
+    return this.#numbers;
+  }
+}

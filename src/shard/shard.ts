@@ -1,0 +1,28 @@
+/**
+ * A shard owns the memberships in the rooms of a contiguous range of partitions. Two implementations, one contract
+ * suite: inline (same thread) and pooled (a worker thread of its own). The engine is the only caller.
+ *
+ * Calls take effect in the order in which they are made: what `apply` was given before an `ask` is seen by it.
+ * When a call is refused with UNAVAILABLE, the shard has lost its memberships and refuses every later one too: an
+ * answer is whole or it is none.
+ */
+import type { PartitionRange, RoomNo, UserNo } from '../base/ids.js';
+import type { Answers, ShardStats } from './wire.js';
+
+export interface Shard {
+  readonly partitions: PartitionRange;
+  /** Whether a call travels, so that many questions in one call are much cheaper than many calls. */
+  readonly remote: boolean;
+  /** Why the shard cannot answer, or undefined while it can. */
+  readonly failure: string | undefined;
+  /** @param questions as wire.ts lays them out */
+  ask(questions: Uint32Array): Promise<Answers>;
+  /** @param changes as wire.ts lays them out; @returns how many changed anything */
+  apply(changes: Uint32Array): Promise<number>;
+  /** @returns how many memberships that ended */
+  forgetUser(user: UserNo): Promise<number>;
+  /** Goes over the users from `first` to `end`. @returns how many memberships that ended */
+  forgetRoom(room: RoomNo, first: number, end: number): Promise<number>;
+  stats(): Promise<ShardStats>;
+  close(): Promise<void>;
+}

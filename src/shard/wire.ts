@@ -1,0 +1,71 @@
+/**
+ * What travels to a shard and back. Numbers travel as typed arrays, many questions in one; what has structure travels
+ * as msgpack. One layout serves the inline and the pooled shard, so one contract suite does too.
+ *
+ * Questions, in 32-bit words, one after another:
+ *   page     [1, start, limit, wantsJson, userCount, users...]
+ *   shares   [2, user, otherCount, others...]
+ * Answers, in the same order:
+ *   page     [words that follow, count, beyond, taken, jsonStart, (room, jsonEnd) * taken]
+ *   shares   [words that follow, bits...], bit i of word i/32 is the i-th other
+ * The JSON bytes of a batch lie in one array: `"!a:x","!b:y"`, with a comma between the rooms of one page, from the page's
+ * `jsonStart` to the `jsonEnd` of its last room. Where no JSON was asked for, every `jsonEnd` is its `jsonStart`.
+ *
+ * Changes: [user, room * 2 + joined] each. A RoomNo is below 2^31, so the pair takes two words.
+ */
+import type { NameChunk } from '../intern/names.js';
+import type { RoomNo, UserNo } from '../base/ids.js';
+
+export const questionKind = { page: 1, shares: 2 } as const;
+
+export function pageQuestion(
+  users: ArrayLike<UserNo>,
+  start: number,
+  limit: number,
+  wantsJson: boolean,
+): Uint32Array {
+  const words = new Uint32Array(5 + users.length);
+  words[0] = questionKind.page;
+  words[1] = start;
+  words[2] = limit;
+  words[3] = wantsJson ? 1 : 0;
+  words[4] = users.length;
+  for (let index = 0; index < users.length; index += 1) words[5 + index] = users[index];
+  return words;
+}
+
+export function sharesQuestion(user: UserNo, others: ArrayLike<UserNo>): Uint32Array {
+  const words = new Uint32Array(3 + others.length);
+  words[0] = questionKind.shares;
+  words[1] = user;
+  words[2] = others.length;
+  for (let index = 0; index < others.length; index += 1) words[3 + index] = others[index];
+  return words;
+}
+
+/** Words of a page's answer before its rooms. */
+export const pageHeaderWords = 4;
+
+export function changeWord(room: RoomNo, joined: boolean): number {
+  return room * 2 + (joined ? 1 : 0);
+}
+
+export interface Answers {
+  readonly numbers: Uint32Array;
+  readonly json: Uint8Array;
+}
+
+/** What one shard holds; a record by parts, in bytes. */
+export interface ShardStats {
+  readonly memberships: number;
+  /** Users of this shard whose rooms are a bitmap. */
+  readonly bitmaps: number;
+  readonly bytes: { readonly handles: number; readonly packed: number; readonly bitmaps: number };
+}
+
+/** A task for a worker. `names` is what the room names have grown by since the task before. */
+export type ShardTask =
+  | { readonly kind: 'ask' | 'apply'; readonly numbers: Uint32Array; readonly names: readonly NameChunk[] }
+  | { readonly kind: 'forgetUser'; readonly user: UserNo }
+  | { readonly kind: 'forgetRoom'; readonly room: RoomNo; readonly first: number; readonly end: number }
+  | { readonly kind: 'open' | 'stats' };

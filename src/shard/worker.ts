@@ -1,0 +1,38 @@
+/**
+ * What runs in a shard's worker thread: a `ShardCore`, its reader of the room names, and the tasks of wire.ts.
+ *
+ * A worker starts empty and answers nothing until it is opened, and it is opened once. So a thread that was started
+ * anew in place of one that died cannot pass for it with an empty index.
+ */
+import { pack } from 'msgpackr';
+import { assert } from '../base/assert.js';
+import { roomNames } from '../intern/interner.js';
+import { ShardCore } from './shard-core.js';
+import type { Answers, ShardTask } from './wire.js';
+
+const names = roomNames();
+let core: ShardCore | undefined;
+
+export default function run(task: ShardTask): Answers | Uint8Array | number {
+  if (task.kind === 'open') {
+    assert(core === undefined, 'a worker is opened once');
+    core = new ShardCore(names);
+    return 0;
+  }
+  assert(core !== undefined, 'a worker that lost its memberships answers nothing');
+  switch (task.kind) {
+    case 'ask':
+      names.adopt(task.names);
+      return core.ask(task.numbers);
+    case 'apply':
+      names.adopt(task.names);
+      return core.apply(task.numbers);
+    case 'forgetUser':
+      return core.membership.forgetUser(task.user);
+    case 'forgetRoom':
+      return core.membership.forgetRoom(task.room, task.first, task.end);
+    case 'stats':
+      // A copy of its own: a view of the packer's buffer would be sent with the whole buffer.
+      return Uint8Array.from(pack(core.stats()));
+  }
+}
