@@ -1,0 +1,134 @@
+/**
+ * The only place that constructs: engine, ingest, authenticator, HTTP, in this order, and closes in the reverse one.
+ * Everything else is given what it needs.
+ */
+import type { AddressInfo } from 'node:net';
+import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
+import type { CacheOptions } from './auth/cached-authenticator.js';
+import { openAuthenticator } from './auth/open-authenticator.js';
+import { Homeserver } from './auth/homeserver.js';
+import type { Change } from './base/change.js';
+import { systemRandom } from './base/clock.js';
+import type { Config } from './config/load.js';
+import { MembershipEngine } from './engine/engine.js';
+import { PageTokens } from './engine/page-token.js';
+import type { Applied } from './engine/questions.js';
+import { addMemberships } from './http/memberships.js';
+import { addMutualRooms } from './http/mutual-rooms.js';
+import { addHealth, addMetrics } from './http/operations.js';
+import { RateLimit } from './http/rate-limit.js';
+import { createServer } from './http/server.js';
+import { addVersions } from './http/versions.js';
+import { Ingest } from './ingest/ingest.js';
+import { Metrics } from './metrics/metrics.js';
+
+export interface App {
+  /** Where it listens. */
+  readonly url: string;
+  /** Where metrics have a listener of their own. */
+  readonly metricsUrl?: string;
+  apply(changes: readonly Change[]): Promise<Applied>;
+  /** Finishes what is in flight, then ends the worker threads. */
+  close(): Promise<void>;
+}
+
+export interface AppOptions {
+  readonly logger: FastifyBaseLogger;
+}
+
+/** @throws what `listen` throws when the address cannot be had; nothing stays open then */
+export async function startApp(config: Config, { logger }: AppOptions): Promise<App> {
+  const metrics = new Metrics();
+  /** What to close, last opened first. */
+  const opened: { close(): Promise<unknown> }[] = [];
+  const close = async (): Promise<void> => {
+    for (const each of opened.splice(0).reverse()) await each.close();
+  };
+  try {
+    const engine = await MembershipEngine.open({
+      shards: config.shards,
+      observer: metrics,
+      onShardFailure: (shard, reason) => {
+        metrics.shardFailed();
+        logger.fatal(
+          { shard, reason },
+          'a shard lost its memberships: restart and import again; until then all is 503',
+        );
+      },
+    });
+    opened.push(engine);
+    metrics.watch(engine);
+    const ingest = new Ingest(engine);
+
+    const homeserver =
+      config.homeserver === undefined ? undefined : new Homeserver(config.homeserver.url);
+    const authenticator = openAuthenticator({
+      staticTokens: config.auth.staticTokens,
+      homeserver,
+      cache: cacheOptions(config),
+    });
+    opened.push(authenticator);
+
+    const server = createServer({ logger, metrics });
+    opened.push(server);
+    addMutualRooms(server, {
+      engine,
+      authenticator,
+      // Tokens live as long as the process until a store keeps the key and the epoch.
+      tokens: new PageTokens({ key: systemRandom(32), epoch: systemRandom(4).readUInt32BE() }),
+      rateLimit:
+        config.rateLimit === null
+          ? undefined
+          : new RateLimit(config.rateLimit.perSecond, config.rateLimit.burst),
+      pageSize: config.pageSize,
+    });
+    addVersions(server, {
+      askHomeserver: homeserver === undefined ? undefined : (credentials) => homeserver.versions(credentials),
+      advertiseV119: config.versions.advertiseV119,
+    });
+    addHealth(server, engine);
+    if (config.serviceToken !== undefined) {
+      addMemberships(server, {
+        ingest,
+        metrics,
+        serviceToken: config.serviceToken,
+        bodyBytesMax: config.import.bodyBytesMax,
+      });
+    }
+
+    let metricsUrl: string | undefined;
+    if (config.metrics.listen === null) {
+      addMetrics(server, metrics);
+    } else {
+      const own = createServer({ logger, metrics });
+      opened.push(own);
+      addMetrics(own, metrics);
+      metricsUrl = await listen(own, config.metrics.listen);
+    }
+    const url = await listen(server, config.listen);
+    return {
+      url,
+      ...(metricsUrl === undefined ? {} : { metricsUrl }),
+      apply: (changes) => ingest.apply(changes),
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+function cacheOptions({ homeserver }: Config): CacheOptions | undefined {
+  if (homeserver === undefined) return undefined;
+  const { ttlSeconds, entries, negativeTtlSeconds } = homeserver.whoamiCache;
+  return { ttlMs: ttlSeconds * 1000, entriesMax: entries, negativeTtlMs: negativeTtlSeconds * 1000 };
+}
+
+async function listen(
+  server: FastifyInstance,
+  { host, port }: { host: string; port: number },
+): Promise<string> {
+  await server.listen({ host, port });
+  const address = server.server.address() as AddressInfo;
+  return `http://${host.includes(':') ? `[${host}]` : host}:${address.port}`;
+}

@@ -1,0 +1,118 @@
+/**
+ * What an answer of the homeserver means for our client: the JSON object it holds, or the Matrix error to pass on.
+ *
+ * Refusals (401, 403, 429) are the homeserver's word and keep its errcode, so that a soft logout or a locked account looks
+ * as it would there. Everything else is trouble between the two servers: 502 when the answer is wrong, 503 when there is none.
+ * Never a 401 for trouble: a client that reads M_UNKNOWN_TOKEN throws its session away.
+ */
+import type { Clock } from '../base/clock.js';
+import { nameBytesMax } from '../base/limits.js';
+import { MatrixError } from '../base/matrix-error.js';
+import type { Asker } from './authenticator.js';
+
+export interface Answer {
+  readonly status: number;
+  /** The `Retry-After` header. */
+  readonly retryAfter: string | undefined;
+  readonly text: string;
+}
+
+/** What we say when the homeserver does not: long enough for a restart to get somewhere, short enough to go unnoticed. */
+export const retryLaterSeconds = 5;
+
+const retrySecondsMax = 86_400;
+
+/** Longer texts are replaced rather than passed on: a refusal is remembered, and so many must not fill the memory. */
+const passedTextMax = 1_000;
+const passedErrcodeMax = 255;
+
+/** @returns the JSON object of an answer with status 200 @throws MatrixError for every other answer */
+export function objectOf(endpoint: string, answer: Answer, clock: Clock): Record<string, unknown> {
+  const { status, text } = answer;
+  const body = parseObject(text);
+  const retryAfterSeconds = secondsOf(answer, body, clock);
+  if (status === 200) {
+    if (body !== undefined) return body;
+    throw wrongAnswer(`the homeserver answered ${endpoint} with something that is not a JSON object`);
+  }
+  if (status === 401)
+    throw refusal(status, 'M_UNKNOWN_TOKEN', 'the homeserver does not know this access token', body);
+  if (status === 403) throw refusal(status, 'M_FORBIDDEN', 'the homeserver refuses this access token', body);
+  if (status === 429) {
+    const message = 'the homeserver limits the rate of requests: wait for Retry-After, then ask again';
+    throw new MatrixError(429, 'M_LIMIT_EXCEEDED', message, { retryAfterSeconds: retryAfterSeconds ?? 1 });
+  }
+  if (status >= 500) {
+    // A front proxy says these for a homeserver that is down, restarting or slow.
+    const away = status === 502 || status === 503 || status === 504;
+    throw new MatrixError(
+      away ? 503 : 502,
+      'M_UNKNOWN',
+      `the homeserver answered ${status} to ${endpoint}; try again later`,
+      {
+        retryAfterSeconds: retryAfterSeconds ?? retryLaterSeconds,
+      },
+    );
+  }
+  throw wrongAnswer(`the homeserver answered ${status} to ${endpoint}; homeserver.url should be checked`);
+}
+
+/** @throws MatrixError when it names no user */
+export function askerOf(body: Record<string, unknown>): Asker {
+  const { user_id: userId, is_guest: isGuest } = body;
+  if (typeof userId !== 'string' || !userId.startsWith('@') || Buffer.byteLength(userId) > nameBytesMax) {
+    throw wrongAnswer('the homeserver answered whoami without a user ID');
+  }
+  return { userId, isGuest: isGuest === true };
+}
+
+function wrongAnswer(message: string): MatrixError {
+  return new MatrixError(502, 'M_UNKNOWN', message);
+}
+
+/** @param body keeps its say when it is a Matrix error, which a front proxy's page is not */
+function refusal(
+  status: 401 | 403,
+  errcode: string,
+  message: string,
+  body: Record<string, unknown> | undefined,
+): MatrixError {
+  const theirs = body?.['errcode'];
+  if (body === undefined || typeof theirs !== 'string' || theirs === '' || theirs.length > passedErrcodeMax) {
+    return new MatrixError(status, errcode, message);
+  }
+  const { error, soft_logout: softLogout } = body;
+  const text = typeof error === 'string' && error.length <= passedTextMax ? error : message;
+  return new MatrixError(status, theirs, text, typeof softLogout === 'boolean' ? { softLogout } : {});
+}
+
+/** When to come back: `Retry-After` in either of its forms, else `retry_after_ms`. */
+function secondsOf(
+  answer: Answer,
+  body: Record<string, unknown> | undefined,
+  clock: Clock,
+): number | undefined {
+  const { retryAfter } = answer;
+  if (retryAfter !== undefined) {
+    if (/^\d+$/.test(retryAfter)) return bounded(Number(retryAfter));
+    const dateMs = Date.parse(retryAfter);
+    if (!Number.isNaN(dateMs)) return bounded((dateMs - clock.nowMs()) / 1000);
+  }
+  const ms = body?.['retry_after_ms'];
+  return typeof ms === 'number' ? bounded(ms / 1000) : undefined;
+}
+
+/** Whole seconds, at least one: "now" would bring the client back before anything changed. */
+function bounded(seconds: number): number {
+  return Math.min(Math.max(Math.ceil(seconds), 1), retrySecondsMax);
+}
+
+function parseObject(text: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
+    return isObject ? (value as Record<string, unknown>) : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,116 @@
+/**
+ * POST /_mutual_rooms/v1/memberships: changes in, as NDJSON or as a msgpack array, parsed while they stream in.
+ *
+ * When the answer arrives, every later question sees the changes. A malformed line is rejected by its number and does not
+ * stop the rest. Applying the same lines again does no harm, so after any error the whole body may be sent again.
+ * Memory is bounded: one batch is parsed while the body waits for it.
+ */
+import { timingSafeEqual, createHash } from 'node:crypto';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { Change } from '../base/change.js';
+import { MatrixError } from '../base/matrix-error.js';
+import { rejectedListedMax } from '../base/limits.js';
+import type { Ingest } from '../ingest/ingest.js';
+import type { Metrics } from '../metrics/metrics.js';
+import { readMsgpack } from '../source/msgpack.js';
+import { readNdjson } from '../source/ndjson.js';
+import { accessTokenOf } from './access-token.js';
+import { sendJson } from './json.js';
+
+const membershipsPath = '/_mutual_rooms/v1/memberships';
+
+const readers = new Map([
+  ['application/x-ndjson', readNdjson],
+  ['application/msgpack', readMsgpack],
+]);
+
+export interface MembershipsDeps {
+  readonly ingest: Ingest;
+  readonly metrics: Metrics;
+  readonly serviceToken: string;
+  readonly bodyBytesMax: number;
+}
+
+export function addMemberships(app: FastifyInstance, deps: MembershipsDeps): void {
+  const tokenHash = sha256(deps.serviceToken);
+  app.post(
+    membershipsPath,
+    {
+      config: { endpoint: 'memberships' },
+      // Before a byte of the body is looked at.
+      onRequest: async (request) => {
+        if (!timingSafeEqual(sha256(accessTokenOf(request)), tokenHash)) {
+          throw new MatrixError(401, 'M_UNKNOWN_TOKEN', 'this is not the service_token of the configuration');
+        }
+      },
+    },
+    async (request, reply) => {
+      const result = await ingestBody(request, deps);
+      deps.metrics.changes(result.applied, result.ignored, result.rejected_count);
+      return sendJson(reply, result);
+    },
+  );
+}
+
+interface IngestAnswer {
+  applied: number;
+  ignored: number;
+  rejected: { line: number; error: string }[];
+  rejected_count: number;
+}
+
+async function ingestBody(
+  request: FastifyRequest,
+  { ingest, bodyBytesMax }: MembershipsDeps,
+): Promise<IngestAnswer> {
+  const type = request.headers['content-type']?.split(';')[0].trim().toLowerCase() ?? '';
+  const read = readers.get(type);
+  if (read === undefined) {
+    throw new MatrixError(415, 'M_UNKNOWN', `Content-Type must be ${[...readers.keys()].join(' or ')}`);
+  }
+  const result: IngestAnswer = { applied: 0, ignored: 0, rejected: [], rejected_count: 0 };
+  const body = bounded(request.raw, Number(request.headers['content-length'] ?? 0), bodyBytesMax);
+  for await (const items of read(body)) {
+    const changes: Change[] = [];
+    for (const { line, change, fault } of items) {
+      if (change !== undefined) changes.push(change);
+      else {
+        result.rejected_count += 1;
+        if (result.rejected.length < rejectedListedMax)
+          result.rejected.push({ line, error: fault ?? 'unreadable' });
+      }
+    }
+    const { applied, ignored } = await ingest.apply(changes);
+    result.applied += applied;
+    result.ignored += ignored;
+  }
+  return result;
+}
+
+/** @throws MatrixError 413: at once when the length is declared, else when the bound is passed */
+async function* bounded(
+  body: AsyncIterable<Uint8Array>,
+  declaredBytes: number,
+  bytesMax: number,
+): AsyncIterable<Uint8Array> {
+  let bytes = declaredBytes;
+  if (bytes <= bytesMax) {
+    bytes = 0;
+    for await (const chunk of body) {
+      bytes += chunk.length;
+      if (bytes > bytesMax) break;
+      yield chunk;
+    }
+  }
+  if (bytes > bytesMax) {
+    throw new MatrixError(
+      413,
+      'M_TOO_LARGE',
+      `the body is larger than ${bytesMax} bytes: send it in pieces of whole lines; sending lines again does no harm`,
+    );
+  }
+}
+
+function sha256(text: string): Buffer {
+  return createHash('sha256').update(text).digest();
+}

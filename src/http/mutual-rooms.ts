@@ -1,0 +1,159 @@
+/**
+ * The endpoint: which rooms do I share with this user? In every spelling that a client in use sends.
+ *
+ *   stable        GET /_matrix/client/v1/mutual_rooms?user_id&from           joined, count, next_batch
+ *                 GET /_matrix/client/unstable/mutual_rooms?user_id&from     the same
+ *   unstable      GET .../uk.half-shot.msc2666/user/mutual_rooms?user_id&from|batch_token
+ *                                                      joined, count, next_batch, next_batch_token
+ *   by path       GET .../uk.half-shot.msc2666/user/{mutual_rooms,shared_rooms}/{userId}
+ *                                                      joined, count; all rooms up to `roomsPerPageMax`, no pages
+ *
+ * Checks come in this order: who asks (401, 403), how often (429), what for (400). So a stranger learns nothing.
+ * Invariant I8: who asks is what the authenticator says, never what the request says.
+ */
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { Authenticator } from '../auth/authenticator.js';
+import { MatrixError } from '../base/matrix-error.js';
+import { roomsPerPageMax } from '../base/limits.js';
+import type { MembershipEngine } from '../engine/engine.js';
+import type { PageTokens } from '../engine/page-token.js';
+import { accessTokenOf, credentialsOf } from './access-token.js';
+import { sendJsonBytes } from './json.js';
+import type { RateLimit } from './rate-limit.js';
+import { checkUserId } from './user-id.js';
+
+const unstablePrefix = '/_matrix/client/unstable/uk.half-shot.msc2666/user';
+
+/** All spellings are one question: a token that one of them gave opens in the others too. */
+const tokenPurpose = 'mutual_rooms';
+
+export interface MutualRoomsDeps {
+  readonly engine: MembershipEngine;
+  readonly authenticator: Authenticator;
+  readonly tokens: PageTokens;
+  /** Undefined: no limit. */
+  readonly rateLimit: RateLimit | undefined;
+  /** Rooms in a page, 1 to `roomsPerPageMax`. */
+  readonly pageSize: number;
+}
+
+type Query = Record<string, string | string[] | undefined>;
+
+/** The query parameters that carry a page token, and the answer's keys that give the next one. */
+interface Spelling {
+  readonly tokenParams: readonly string[];
+  readonly nextKeys: readonly string[];
+}
+
+const stable: Spelling = { tokenParams: ['from'], nextKeys: ['next_batch'] };
+const unstable: Spelling = {
+  tokenParams: ['from', 'batch_token'],
+  nextKeys: ['next_batch', 'next_batch_token'],
+};
+
+export function addMutualRooms(app: FastifyInstance, deps: MutualRoomsDeps): void {
+  const byQuery = (url: string, spelling: Spelling): void => {
+    app.get<{ Querystring: Query }>(url, { config: { endpoint: 'mutual_rooms' } }, async (request, reply) => {
+      const self = await whoAsks(deps, request);
+      const other = theOther(request.query, self);
+      const from = pageToken(request.query, spelling.tokenParams);
+      const binding = { purpose: tokenPurpose, userId: self, otherId: other };
+      const start = from === undefined ? 0 : deps.tokens.open(from, binding);
+      const page = await deps.engine.mutualPage([self, other], start, deps.pageSize);
+      const next = page.nextStart === undefined ? undefined : deps.tokens.seal(page.nextStart, binding);
+      return sendJsonBytes(reply, answerBytes(page.json, page.count, next, spelling.nextKeys));
+    });
+  };
+  byQuery('/_matrix/client/v1/mutual_rooms', stable);
+  byQuery('/_matrix/client/unstable/mutual_rooms', stable);
+  byQuery(`${unstablePrefix}/mutual_rooms`, unstable);
+
+  for (const name of ['mutual_rooms', 'shared_rooms']) {
+    const url = `${unstablePrefix}/${name}/:userId`;
+    app.get<{ Params: { userId: string } }>(
+      url,
+      { config: { endpoint: 'mutual_rooms_by_path' } },
+      async (request, reply) => {
+        const self = await whoAsks(deps, request);
+        const other = request.params.userId;
+        checkOther(other, self);
+        const page = await deps.engine.mutualPage([self, other], 0, roomsPerPageMax);
+        return sendJsonBytes(reply, answerBytes(page.json, page.count, undefined, []));
+      },
+    );
+  }
+}
+
+async function whoAsks(
+  { authenticator, rateLimit }: MutualRoomsDeps,
+  request: FastifyRequest,
+): Promise<string> {
+  const { userId, isGuest } = await authenticator.whoAsks(credentialsOf(request, accessTokenOf(request)));
+  if (isGuest) throw new MatrixError(403, 'M_GUEST_ACCESS_FORBIDDEN', 'guests cannot ask for mutual rooms');
+  const waitMs = rateLimit === undefined ? 0 : rateLimit.take(userId);
+  if (waitMs > 0) {
+    throw new MatrixError(
+      429,
+      'M_LIMIT_EXCEEDED',
+      'too many requests: wait for Retry-After, then ask again',
+      {
+        retryAfterSeconds: waitMs / 1000,
+      },
+    );
+  }
+  return userId;
+}
+
+function theOther(query: Query, self: string): string {
+  const { user_id: other } = query;
+  if (other === undefined)
+    throw new MatrixError(400, 'M_MISSING_PARAM', 'the query parameter user_id is missing');
+  if (typeof other !== 'string') {
+    throw new MatrixError(
+      400,
+      'M_INVALID_PARAM',
+      'user_id is given more than once: ask for one user at a time',
+    );
+  }
+  checkOther(other, self);
+  return other;
+}
+
+function checkOther(other: string, self: string): void {
+  checkUserId(other);
+  if (other === self) {
+    throw new MatrixError(
+      400,
+      'M_INVALID_PARAM',
+      'user_id is your own: ask for the rooms you share with another user',
+    );
+  }
+}
+
+/** An empty token is none: clients send `from=` for the first page. */
+function pageToken(query: Query, params: readonly string[]): string | undefined {
+  let token: string | undefined;
+  for (const param of params) {
+    const value = query[param];
+    if (value === undefined || value === '') continue;
+    if (typeof value !== 'string' || (token !== undefined && token !== value)) {
+      throw new MatrixError(400, 'M_INVALID_PARAM', `${params.join(' or ')} is given more than once`);
+    }
+    token = value;
+  }
+  return token;
+}
+
+const answerStart = Buffer.from('{"joined":[');
+
+/** The answer is put together from bytes that are JSON already: serialising a hundred strings anew costs as much as all the rest. */
+function answerBytes(
+  json: Uint8Array,
+  count: number,
+  next: string | undefined,
+  nextKeys: readonly string[],
+): Buffer {
+  let end = `],"count":${count}`;
+  if (next !== undefined) for (const key of nextKeys) end += `,"${key}":"${next}"`;
+  return Buffer.concat([answerStart, json, Buffer.from(`${end}}`)]);
+}

@@ -1,0 +1,147 @@
+/**
+ * The HTTP server's frame: what holds for every answer, whatever the endpoint. CORS on all of them, OPTIONS without
+ * logic, Matrix errors for everything (unknown paths, wrong methods, requests that do not even parse), metrics.
+ *
+ * Nothing here logs a path, a query string or a header: all of them may hold IDs or tokens.
+ */
+import { METHODS } from 'node:http';
+import type { Socket } from 'node:net';
+import Fastify, { LogController, type FastifyBaseLogger, type FastifyInstance } from 'fastify';
+import { systemClock, type Clock } from '../base/clock.js';
+import { MatrixError } from '../base/matrix-error.js';
+import type { Metrics } from '../metrics/metrics.js';
+import { errorBody, matrixErrorOf, sendError, unrecognized } from './errors.js';
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Name of the endpoint in metrics: never anything that a client chose. */
+    endpoint?: string;
+  }
+}
+
+/** Client-Server API, "Web Browser Clients": on all answers. Browsers read Retry-After only when it is exposed. */
+const corsHeaders = {
+  'access-control-allow-origin': '*',
+  'access-control-allow-methods': 'GET, POST, PUT, DELETE, OPTIONS',
+  'access-control-allow-headers': 'X-Requested-With, Content-Type, Authorization',
+  'access-control-expose-headers': 'Retry-After',
+};
+
+/** Endpoint name of the 405s. */
+const wrongMethod = 'wrong_method';
+
+/** Longest path parameter: a user ID of 255 bytes, each of them percent-encoded. */
+const paramLengthMax = 3 * 255;
+
+/** A request that has not arrived whole by then is given up: the longest import body on a slow line. */
+const requestTimeoutMs = 5 * 60_000;
+
+export interface ServerOptions {
+  readonly logger: FastifyBaseLogger;
+  readonly metrics: Metrics;
+  readonly clock?: Clock;
+}
+
+export function createServer({ logger, metrics, clock = systemClock }: ServerOptions): FastifyInstance {
+  const app = Fastify({
+    loggerInstance: logger,
+    logController: new LogController({ disableRequestLogging: true }),
+    requestTimeout: requestTimeoutMs,
+    routerOptions: { maxParamLength: paramLengthMax },
+    // On shutdown, what still arrives on an open connection is answered before that is closed.
+    return503OnClosing: false,
+    frameworkErrors: (error, _request, reply) => {
+      void reply.headers(corsHeaders);
+      const answer = matrixErrorOf(error) ?? new MatrixError(400, 'M_UNKNOWN', 'the request cannot be read');
+      metrics.request('unreadable', answer.status, 0);
+      void sendError(reply, answer);
+    },
+    clientErrorHandler: (error, socket) => answerUnparsed(error, socket, metrics),
+  });
+  for (const method of METHODS) if (!app.supportedMethods.includes(method)) app.addHttpMethod(method);
+
+  refuseOtherMethods(app);
+  // Handlers read bodies themselves, as streams, and refuse media types with a text that names those they take.
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('*', (_request, payload, done) => done(null, payload));
+
+  const startedAtMs = new WeakMap<object, number>();
+  app.addHook('onRequest', (request, reply, done) => {
+    startedAtMs.set(request, clock.monotonicMs());
+    void reply.headers(corsHeaders);
+    if (request.method === 'OPTIONS') void reply.code(204).send();
+    else done();
+  });
+  app.addHook('onResponse', (request, reply, done) => {
+    const seconds = (clock.monotonicMs() - (startedAtMs.get(request) ?? 0)) / 1000;
+    metrics.request(request.routeOptions.config.endpoint ?? 'unknown', reply.statusCode, seconds);
+    done();
+  });
+  app.setErrorHandler((error, request, reply) => {
+    const known = matrixErrorOf(error);
+    if (known !== undefined) return sendError(reply, known);
+    metrics.fault();
+    request.log.error(
+      { err: error, endpoint: request.routeOptions.config.endpoint },
+      'a request failed by our fault',
+    );
+    return sendError(
+      reply,
+      new MatrixError(500, 'M_UNKNOWN', 'internal error: the log of the server says more'),
+    );
+  });
+  app.setNotFoundHandler(() => {
+    throw unrecognized(404, 'there is nothing at this path');
+  });
+  return app;
+}
+
+/** Makes every method that a path has no route for a 405, whatever body it comes with. */
+function refuseOtherMethods(app: FastifyInstance): void {
+  const allowed = new Map<string, string[]>();
+  app.addHook('onRoute', ({ url, method, config }) => {
+    if (config?.endpoint === wrongMethod) return;
+    allowed.set(url, [...(allowed.get(url) ?? []), ...[method].flat()]);
+  });
+  // A plugin runs when the server starts: by then every endpoint has been added.
+  void app.register(async (scope) => {
+    for (const [url, methods] of [...allowed]) {
+      scope.route({
+        url,
+        method: app.supportedMethods.filter((method) => !methods.includes(method) && method !== 'OPTIONS'),
+        config: { endpoint: wrongMethod },
+        onRequest: async (_request, reply) => {
+          void reply.header('allow', [...methods, 'OPTIONS'].join(', '));
+          throw unrecognized(405, `use ${methods.join(' or ')} here`);
+        },
+        handler: async () => undefined,
+      });
+    }
+  });
+}
+
+/** What node could not even parse has no request and no reply: the answer is written by hand. */
+function answerUnparsed(error: Error & { code?: string }, socket: Socket, metrics: Metrics): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const [status, text] =
+    error.code === 'HPE_HEADER_OVERFLOW'
+      ? ([431, 'Request Header Fields Too Large'] as const)
+      : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+        ? ([408, 'Request Timeout'] as const)
+        : ([400, 'Bad Request'] as const);
+  metrics.request('unreadable', status, 0);
+  const body = JSON.stringify(
+    errorBody(new MatrixError(status, 'M_UNKNOWN', `the request cannot be read: ${text}`)),
+  );
+  const headers = {
+    ...corsHeaders,
+    'content-type': 'application/json',
+    'content-length': String(Buffer.byteLength(body)),
+    connection: 'close',
+  };
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+  socket.end(`HTTP/1.1 ${status} ${text}\r\n${lines.join('')}\r\n${body}`);
+}

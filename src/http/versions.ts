@@ -1,0 +1,48 @@
+/**
+ * GET /_matrix/client/versions: the homeserver's own answer, and the flags that clients look for before they ask for
+ * mutual rooms. A homeserver that does not answer makes this an error: half an answer would switch features off.
+ *
+ * All four flags are true because all four spellings are served (http/mutual-rooms.ts). `v1.19` is added only when the
+ * configuration says so: it promises the rest of that version too, and every known client is content with a flag.
+ */
+import type { FastifyInstance } from 'fastify';
+import type { Credentials } from '../auth/authenticator.js';
+import { credentialsOf, findAccessToken } from './access-token.js';
+import { sendJson } from './json.js';
+
+const flags = {
+  'uk.half-shot.msc2666': true,
+  'uk.half-shot.msc2666.mutual_rooms': true,
+  'uk.half-shot.msc2666.query_mutual_rooms': true,
+  'uk.half-shot.msc2666.query_mutual_rooms.stable': true,
+};
+
+const specVersion = 'v1.19';
+
+export interface VersionsDeps {
+  /** Asks the homeserver, in the name of the client where it has one; undefined when none is configured. */
+  readonly askHomeserver:
+    ((credentials: Credentials | undefined) => Promise<Record<string, unknown>>) | undefined;
+  readonly advertiseV119: boolean;
+}
+
+export function addVersions(app: FastifyInstance, { askHomeserver, advertiseV119 }: VersionsDeps): void {
+  app.get('/_matrix/client/versions', { config: { endpoint: 'versions' } }, async (request, reply) => {
+    const token = findAccessToken(request);
+    const theirs =
+      askHomeserver === undefined
+        ? { versions: [specVersion] }
+        : await askHomeserver(token === undefined ? undefined : credentialsOf(request, token));
+    return sendJson(reply, merge(theirs, advertiseV119));
+  });
+}
+
+function merge(theirs: Record<string, unknown>, advertiseV119: boolean): Record<string, unknown> {
+  const versions = Array.isArray(theirs.versions) ? (theirs.versions as unknown[]) : [];
+  const features = theirs.unstable_features;
+  return {
+    ...theirs,
+    versions: advertiseV119 && !versions.includes(specVersion) ? [...versions, specVersion] : versions,
+    unstable_features: { ...(typeof features === 'object' ? features : undefined), ...flags },
+  };
+}
