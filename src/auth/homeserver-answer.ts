@@ -35,9 +35,14 @@ export function objectOf(endpoint: string, answer: Answer, clock: Clock): Record
     if (body !== undefined) return body;
     throw wrongAnswer(`the homeserver answered ${endpoint} with something that is not a JSON object`);
   }
-  if (status === 401)
-    throw refusal(status, 'M_UNKNOWN_TOKEN', 'the homeserver does not know this access token', body);
-  if (status === 403) throw refusal(status, 'M_FORBIDDEN', 'the homeserver refuses this access token', body);
+  if (status === 401 || status === 403) {
+    throw (
+      refusal(status, body) ??
+      wrongAnswer(
+        `something in front of the homeserver answered ${status} to ${endpoint}; check homeserver.url`,
+      )
+    );
+  }
   if (status === 429) {
     const message = 'the homeserver limits the rate of requests: wait for Retry-After, then ask again';
     throw new MatrixError(429, 'M_LIMIT_EXCEEDED', message, { retryAfterSeconds: retryAfterSeconds ?? 1 });
@@ -70,20 +75,13 @@ function wrongAnswer(message: string): MatrixError {
   return new MatrixError(502, 'M_UNKNOWN', message);
 }
 
-/** @param body keeps its say when it is a Matrix error, which a front proxy's page is not */
-function refusal(
-  status: 401 | 403,
-  errcode: string,
-  message: string,
-  body: Record<string, unknown> | undefined,
-): MatrixError {
-  const theirs = body?.['errcode'];
-  if (body === undefined || typeof theirs !== 'string' || theirs === '' || theirs.length > passedErrcodeMax) {
-    return new MatrixError(status, errcode, message);
-  }
-  const { error, soft_logout: softLogout } = body;
-  const text = typeof error === 'string' && error.length <= passedTextMax ? error : message;
-  return new MatrixError(status, theirs, text, typeof softLogout === 'boolean' ? { softLogout } : {});
+/** @returns undefined when the body is no Matrix error, but a front proxy's page */
+function refusal(status: 401 | 403, body: Record<string, unknown> | undefined): MatrixError | undefined {
+  const { errcode, error, soft_logout: softLogout } = body ?? {};
+  if (typeof errcode !== 'string' || errcode === '' || errcode.length > passedErrcodeMax) return undefined;
+  const passed = typeof error === 'string' && error.length <= passedTextMax;
+  const text = passed ? error : 'the homeserver refuses this access token';
+  return new MatrixError(status, errcode, text, typeof softLogout === 'boolean' ? { softLogout } : {});
 }
 
 /** When to come back: `Retry-After` in either of its forms, else `retry_after_ms`. */
@@ -98,7 +96,7 @@ function secondsOf(
     const dateMs = Date.parse(retryAfter);
     if (!Number.isNaN(dateMs)) return bounded((dateMs - clock.nowMs()) / 1000);
   }
-  const ms = body?.['retry_after_ms'];
+  const ms = body?.retry_after_ms;
   return typeof ms === 'number' ? bounded(ms / 1000) : undefined;
 }
 

@@ -126,7 +126,7 @@ function headersOf(credentials: Credentials | undefined): Record<string, string>
   if (!tokenShape.test(accessToken)) {
     throw new MatrixError(401, 'M_UNKNOWN_TOKEN', 'the access token holds characters that no token has');
   }
-  headers['authorization'] = `Bearer ${accessToken}`;
+  headers.authorization = `Bearer ${accessToken}`;
   // These two only inform: one that does not fit in a header is left out.
   if (userAgent !== undefined && headerShape.test(userAgent)) headers['user-agent'] = userAgent;
   if (forwardedFor !== undefined && headerShape.test(forwardedFor)) headers['x-forwarded-for'] = forwardedFor;

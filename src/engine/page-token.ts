@@ -2,7 +2,7 @@
  * Page tokens: where the next page starts, sealed so that they open only for the endpoint and the two users they were
  * made for, tell nothing, and cannot be made up.
  *
- *   token   = base64url(version, nonce, AES-256-GCM(epoch, start, issuedAt), tag)     59 characters
+ *   token   = base64url(version, nonce, AES-256-GCM(epoch, start, issuedAt), tag)     58 characters
  *   version = 1                                                            1 byte
  *   nonce   = random                                                      12 bytes
  *   sealed  = epoch (u32), start (u32), issuedAt (u48, ms since 1970)     14 bytes, big-endian

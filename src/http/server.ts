@@ -10,6 +10,7 @@ import Fastify, { LogController, type FastifyBaseLogger, type FastifyInstance } 
 import { systemClock, type Clock } from '../base/clock.js';
 import { MatrixError } from '../base/matrix-error.js';
 import type { Metrics } from '../metrics/metrics.js';
+import { corsHeaders } from './json.js';
 import { errorBody, matrixErrorOf, sendError, unrecognized } from './errors.js';
 
 declare module 'fastify' {
@@ -18,14 +19,6 @@ declare module 'fastify' {
     endpoint?: string;
   }
 }
-
-/** Client-Server API, "Web Browser Clients": on all answers. Browsers read Retry-After only when it is exposed. */
-const corsHeaders = {
-  'access-control-allow-origin': '*',
-  'access-control-allow-methods': 'GET, POST, PUT, DELETE, OPTIONS',
-  'access-control-allow-headers': 'X-Requested-With, Content-Type, Authorization',
-  'access-control-expose-headers': 'Retry-After',
-};
 
 /** Endpoint name of the 405s. */
 const wrongMethod = 'wrong_method';

@@ -1,7 +1,7 @@
 /**
  * Intersections of the room sets of n users: make one page of it with the exact total, or answer yes or no.
  *
- * Sets of n users are taken from the smallest up. The total counts every common room; `rooms` holds only those from
+ * Sets of n users are taken packed ones first, then from the smallest up. The total counts every common room; `rooms` holds only those from
  * `start` on, at most `limit`, ascending. With one user the intersection is the set itself.
  *
  * Cost: packed with packed is a merge or, past `gallopRatio`, a search a member of the shorter one; packed with bitmap
@@ -62,7 +62,11 @@ export class Intersection {
     const sets = this.#sets;
     const order = this.#order.subarray(0, handles.length);
     order.set(handles);
-    order.sort((left, right) => sets.count(left) - sets.count(right));
+    // A bitmap may have fewer members than a packed set: forms overlap from `packedCountMin` to `packedCountMax`.
+    order.sort(
+      (left, right) =>
+        Number(sets.isBitmap(left)) - Number(sets.isBitmap(right)) || sets.count(left) - sets.count(right),
+    );
     if (order[0] === emptySet) return;
     if (sets.isBitmap(order[0])) this.#manyBitmaps(order, start, limit);
     else this.#manyFromRun(order, start, limit);
@@ -160,6 +164,7 @@ export class Intersection {
     this.taken = bitmapCopy(common, below, Math.min(limit, this.beyond), this.rooms);
   }
 
+  /** @param order bitmaps only */
   #manyBitmaps(order: Uint32Array, start: number, limit: number): void {
     const sets = this.#sets;
     if (order.length === 1) {
@@ -172,6 +177,7 @@ export class Intersection {
     common.dispose();
   }
 
+  /** @param order a packed set first, then any */
   #manyFromRun(order: Uint32Array, start: number, limit: number): void {
     const sets = this.#sets;
     const candidates = this.#candidates;

@@ -28,6 +28,7 @@ export class RoomSets {
 
   /** @param handle one that `isBitmap` says is one */
   bitmap(handle: number): Bitmap {
+    assert(this.isBitmap(handle), 'only a bitmap is asked for as one');
     const bitmap = this.#bitmaps[slotOf(handle)];
     assert(bitmap !== undefined, 'the handle of a bitmap names one that is live');
     return bitmap;

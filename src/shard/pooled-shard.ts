@@ -39,6 +39,7 @@ export class PooledShard implements Shard {
   readonly #names: Names;
   readonly #onFailure: ((reason: string) => void) | undefined;
   #chunksSent = 0;
+  #end: Promise<void> | undefined;
 
   static async open(options: PooledShardOptions): Promise<PooledShard> {
     const shard = new PooledShard(options);
@@ -55,11 +56,14 @@ export class PooledShard implements Shard {
       minThreads: 1,
       maxThreads: 1,
       concurrentTasksPerWorker: tasksAtWorker,
+      // Without it a task that finds the worker full goes to the end of the queue, behind younger ones.
+      stricterFIFO: true,
       // The worker's heap holds little; a shard's memory is outside it.
       recordTiming: false,
     });
-    // A thread that dies while idle is told here and nowhere else.
+    // A thread that dies while idle is told here and nowhere else. One that was busy has its task say more, and first.
     this.#pool.on('error', (error: unknown) => this.#fail(`its worker thread died: ${messageOf(error)}`));
+    this.#pool.on('workerDestroy', () => setImmediate(() => this.#fail('its worker thread ended')));
   }
 
   async ask(questions: Uint32Array): Promise<Answers> {
@@ -84,7 +88,7 @@ export class PooledShard implements Shard {
 
   async close(): Promise<void> {
     this.failure ??= 'closed';
-    await this.#pool.destroy();
+    await this.#endThread();
   }
 
   async #run(task: ShardTask): Promise<Answers & Uint8Array & number> {
@@ -110,7 +114,13 @@ export class PooledShard implements Shard {
     if (this.failure !== undefined) return;
     this.failure = reason;
     this.#onFailure?.(reason);
-    void this.#pool.destroy();
+    void this.#endThread();
+  }
+
+  /** Once only: a second `destroy` makes the pool start a thread anew when the first one's thread ends. */
+  #endThread(): Promise<void> {
+    this.#end ??= this.#pool.destroy();
+    return this.#end;
   }
 }
 

@@ -188,7 +188,7 @@ describe('bounds', () => {
     const { asked, ask, answers } = heldSource();
     const cached = new CachedAuthenticator(ask, { ...options, callsInFlightMax: 2 }, clockAt(0));
     const known = cached.whoAsks({ accessToken: 'known' });
-    answers[0]!({ userId: '@known:x', isGuest: false });
+    answers[0]({ userId: '@known:x', isGuest: false });
     await known;
 
     const a = cached.whoAsks({ accessToken: 'a' });
@@ -198,11 +198,11 @@ describe('bounds', () => {
     const joined = cached.whoAsks({ accessToken: 'a' });
     expect(await cached.whoAsks({ accessToken: 'known' })).toMatchObject({ userId: '@known:x' });
 
-    answers[1]!({ userId: '@a:x', isGuest: false });
+    answers[1]({ userId: '@a:x', isGuest: false });
     expect(await Promise.all([a, joined])).toMatchObject([{ userId: '@a:x' }, { userId: '@a:x' }]);
     const c = cached.whoAsks({ accessToken: 'c' });
-    answers[2]!({ userId: '@b:x', isGuest: false });
-    answers[3]!({ userId: '@c:x', isGuest: false });
+    answers[2]({ userId: '@b:x', isGuest: false });
+    answers[3]({ userId: '@c:x', isGuest: false });
     expect(await Promise.all([b, c])).toMatchObject([{ userId: '@b:x' }, { userId: '@c:x' }]);
     expect(asked.map(({ accessToken }) => accessToken)).toEqual(['known', 'a', 'b', 'c']);
   });
@@ -213,11 +213,11 @@ describe('one call for each token', () => {
     const { asked, ask, answers, failures } = heldSource();
     const cached = new CachedAuthenticator(ask, options, clockAt(0));
     const calls = Array.from({ length: 10 }, () => cached.whoAsks({ accessToken: 'a' }));
-    failures[0]!(new MatrixError(503, 'M_UNKNOWN', 'away'));
+    failures[0](new MatrixError(503, 'M_UNKNOWN', 'away'));
     const results = await Promise.allSettled(calls);
     expect(results.every(({ status }) => status === 'rejected')).toBe(true);
     const again = cached.whoAsks({ accessToken: 'a' });
-    answers[1]!({ userId: '@a:x', isGuest: false });
+    answers[1]({ userId: '@a:x', isGuest: false });
     expect(await again).toMatchObject({ userId: '@a:x' });
     expect(asked).toHaveLength(2);
   });
@@ -230,7 +230,7 @@ describe('one call for each token', () => {
     const closing = cached.close().then(() => (closed = true));
     await new Promise((resolve) => setTimeout(resolve, 10));
     expect(closed).toBe(false);
-    answers[0]!({ userId: '@a:x', isGuest: false });
+    answers[0]({ userId: '@a:x', isGuest: false });
     expect(await call).toMatchObject({ userId: '@a:x' });
     await closing;
   });

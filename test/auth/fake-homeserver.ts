@@ -44,7 +44,7 @@ export function answerJson(response: ServerResponse, status: number, body: unkno
 export function whoamiOf(bodies: Readonly<Record<string, unknown>>): Handler {
   return (request, response) => {
     const token = request.headers.authorization?.replace(/^Bearer /, '') ?? '';
-    const body = bodies[token];
+    const body = Object.hasOwn(bodies, token) ? bodies[token] : undefined;
     if (body !== undefined) answerJson(response, 200, body);
     else answerJson(response, 401, { errcode: 'M_UNKNOWN_TOKEN', error: 'Unrecognised access token' });
   };
