@@ -1,0 +1,250 @@
+/**
+ * Reads the configuration: the file, the environment laid over it, the files that hold secrets, the checks.
+ *
+ * Use `loadConfig` in a command; build a `Config` by hand to embed the server or to test it. All faults are found in
+ * one go and thrown as one `ConfigError`. Relative paths are relative to the configuration file.
+ */
+import { availableParallelism } from 'node:os';
+import { dirname, resolve } from 'node:path';
+import type { z } from 'zod';
+import { ConfigError } from './config-error.js';
+import { readText, readYaml, type YamlFile } from './config-file.js';
+import { didYouMean } from './did-you-mean.js';
+import { type Env, isMap, overlayEnvironment } from './environment.js';
+import { childrenAt, configFileVariable, keyAt, keys } from './keys.js';
+import { type ConfigFile, type logLevels, schema, staticTokensSchema, staticTokensTakes } from './schema.js';
+
+export interface Address {
+  readonly host: string;
+  /** 0 is any free one. */
+  readonly port: number;
+}
+
+export interface HomeserverConfig {
+  /** Without a slash at its end. */
+  readonly url: string;
+  readonly whoamiCache: {
+    readonly ttlSeconds: number;
+    readonly entries: number;
+    readonly negativeTtlSeconds: number;
+  };
+}
+
+/** The configuration as the rest of the server reads it: checked, complete, paths absolute, secrets read. */
+export interface Config {
+  readonly listen: Address;
+  /** `null` is memory only. */
+  readonly dataDir: string | null;
+  /** 0 is inline; `auto` is already a number. */
+  readonly shards: number;
+  readonly pageSize: number;
+  readonly homeserver?: HomeserverConfig | undefined;
+  readonly auth: {
+    /** Access token to user ID. */
+    readonly staticTokens: ReadonlyMap<string, string>;
+  };
+  /** Absent: the service API is off. */
+  readonly serviceToken?: string | undefined;
+  /** `null` is off. */
+  readonly rateLimit: { readonly perSecond: number; readonly burst: number } | null;
+  readonly versions: { readonly advertiseV119: boolean };
+  /** `null`: `/metrics` is served beside everything else. */
+  readonly metrics: { readonly listen: Address | null };
+  readonly import: { readonly bodyBytesMax: number };
+  readonly logLevel: (typeof logLevels)[number];
+}
+
+export interface LoadOptions {
+  /** Default: what `MUTUAL_ROOMS_CONFIG` names. Without either, the environment is the whole configuration. */
+  readonly file?: string | undefined;
+  readonly env: Env;
+  /** `false` for a command that only talks to a running server, and so needs nobody to ask. Default: true. */
+  readonly serves?: boolean;
+}
+
+/** @throws ConfigError */
+export function loadConfig({ file, env, serves = true }: LoadOptions): Config {
+  const configFile = file ?? env[configFileVariable];
+  const yaml =
+    configFile === undefined
+      ? undefined
+      : readYaml(
+          configFile,
+          'name an existing one with --config or MUTUAL_ROOMS_CONFIG (the README shows one)',
+        );
+  if (yaml?.value !== null && yaml?.value !== undefined && !isMap(yaml.value)) {
+    throw new ConfigError([
+      `${configFile}: the file must be a map of keys, such as "listen: { port: 8090 }"`,
+    ]);
+  }
+
+  const overlaid = overlayEnvironment(yaml?.value, env);
+  const placeOf = (path: readonly PropertyKey[]): string => placeIn(path, overlaid.variables, yaml);
+  const parsed = schema.safeParse(overlaid.value);
+  if (!parsed.success || overlaid.faults.length > 0) {
+    const issues = parsed.error?.issues ?? [];
+    const faults = issues.flatMap((issue) => faultsOf(issue, overlaid.value, placeOf));
+    throw new ConfigError([...new Set([...overlaid.faults, ...faults])]);
+  }
+
+  const folder = configFile === undefined ? process.cwd() : dirname(resolve(configFile));
+  const faults: string[] = [];
+  const secrets = readSecrets(parsed.data, folder, placeOf, faults);
+  if (
+    serves &&
+    parsed.data.homeserver === undefined &&
+    secrets.staticTokens.size === 0 &&
+    faults.length === 0
+  ) {
+    faults.push(
+      `${configFile ?? 'environment'}: nobody could ask: give homeserver.url, or auth.static_tokens with at least one token`,
+    );
+  }
+  if (faults.length > 0) throw new ConfigError(faults);
+  return configOf(parsed.data, folder, secrets);
+}
+
+/** How many shards `auto` is on a machine with so many cores. */
+export function autoShards(cores: number = availableParallelism()): number {
+  return Math.min(8, Math.max(1, cores - 1));
+}
+
+interface Secrets {
+  readonly staticTokens: ReadonlyMap<string, string>;
+  readonly serviceToken: string | undefined;
+}
+
+type PlaceOf = (path: readonly PropertyKey[]) => string;
+
+/** A variable's name, a line of the file, or whatever else says where a value came from. */
+function placeIn(
+  path: readonly PropertyKey[],
+  variables: ReadonlyMap<string, string>,
+  yaml: YamlFile | undefined,
+): string {
+  for (let length = path.length; length > 0; length--) {
+    const variable = variables.get(path.slice(0, length).map(String).join('.'));
+    if (variable !== undefined) return variable;
+  }
+  return yaml?.placeOf(path) ?? 'environment';
+}
+
+function faultsOf(issue: z.core.$ZodIssue, root: unknown, placeOf: PlaceOf): string[] {
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map((unknown) => {
+      const place = placeOf([...issue.path, unknown]);
+      return `${place}: ${unknownKeyFault(issue.path.map(String), unknown)}`;
+    });
+  }
+  const key = keyAt(issue.path);
+  // Only the top of the file has no key, and that it is a map was seen before.
+  if (key === undefined) return [`${placeOf([])}: ${issue.message}`];
+  const value = key.path.reduce<unknown>((inner, name) => (isMap(inner) ? inner[name] : undefined), root);
+  if (value === undefined) return [`${placeOf(key.path)}: ${key.name} is missing; it must be ${key.takes}`];
+  const seen = key.secret === true || typeof value === 'object' ? shapeOf(value) : JSON.stringify(value);
+  return [`${placeOf(issue.path)}: ${key.name} must be ${key.takes}, but is ${seen}`];
+}
+
+function unknownKeyFault(above: readonly string[], unknown: string): string {
+  const allowed = childrenAt(above);
+  const prefix = above.map((name) => `${name}.`).join('');
+  // `port: 8090` at the top of the file means `listen.port`.
+  const elsewhere = keys.find(({ path }) => path.at(-1) === unknown);
+  const near = didYouMean(unknown, allowed);
+  const meant = elsewhere?.name ?? (near === undefined ? undefined : prefix + near);
+  const hint = meant === undefined ? 'remove it.' : `did you mean ${meant}?`;
+  return `${prefix}${unknown} is an unknown key; ${hint} Allowed there: ${allowed.join(', ')}`;
+}
+
+/** What kind of value it is, for values that must not show. */
+function shapeOf(value: unknown): string {
+  if (value === null) return 'null';
+  if (Array.isArray(value)) return 'a list';
+  if (typeof value === 'object') return 'a map with something else in it';
+  if (value === '') return 'an empty text';
+  return typeof value === 'string' ? 'another text' : `a ${typeof value}`;
+}
+
+function readSecrets(data: ConfigFile, folder: string, placeOf: PlaceOf, faults: string[]): Secrets {
+  const fixOf = (name: string): string =>
+    `create it, or correct ${name} (relative paths start at the configuration file)`;
+
+  /** Runs `read` unless the plain form is given too. */
+  const fromFile = <Value>(
+    plain: readonly string[],
+    given: boolean,
+    path: string | undefined,
+    read: (file: string, name: string) => Value,
+  ): Value | undefined => {
+    if (path === undefined) return undefined;
+    const name = `${plain.join('.')}_file`;
+    const filePath = [...plain.slice(0, -1), `${plain[plain.length - 1]}_file`];
+    if (given) {
+      const places = `${placeOf(filePath)}, ${placeOf(plain)}`;
+      faults.push(`${places}: ${plain.join('.')} and ${name} are both given; remove one of them`);
+      return undefined;
+    }
+    try {
+      return read(resolve(folder, path), name);
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      faults.push(...error.faults.map((fault) => `${placeOf(filePath)}: ${name}: ${fault}`));
+      return undefined;
+    }
+  };
+
+  const serviceToken = fromFile(
+    ['service_token'],
+    data.service_token !== undefined,
+    data.service_token_file,
+    (file, name) => {
+      const token = readText(file, fixOf(name)).replace(/[\r\n]+$/, '');
+      if (!schema.shape.service_token.safeParse(token).success) {
+        throw new ConfigError([`${file}: it must hold ${keyAt(['service_token'])?.takes}`]);
+      }
+      return token;
+    },
+  );
+
+  const { static_tokens: tokens, static_tokens_file: tokensFile } = data.auth;
+  const tokensFromFile = fromFile(
+    ['auth', 'static_tokens'],
+    tokens !== undefined,
+    tokensFile,
+    (file, name) => {
+      const parsed = staticTokensSchema.safeParse(readYaml(file, fixOf(name)).value);
+      if (!parsed.success) throw new ConfigError([`${file}: it must hold ${staticTokensTakes}`]);
+      return parsed.data;
+    },
+  );
+
+  return {
+    serviceToken: data.service_token ?? serviceToken,
+    staticTokens: new Map(Object.entries(tokens ?? tokensFromFile ?? {})),
+  };
+}
+
+function configOf(data: ConfigFile, folder: string, { staticTokens, serviceToken }: Secrets): Config {
+  const { homeserver, rate_limit: rateLimit } = data;
+  return {
+    listen: data.listen,
+    dataDir: data.data_dir === null ? null : resolve(folder, data.data_dir),
+    shards: data.shards === 'auto' ? autoShards() : data.shards,
+    pageSize: data.page_size,
+    homeserver: homeserver && {
+      url: homeserver.url.replace(/\/+$/, ''),
+      whoamiCache: {
+        ttlSeconds: homeserver.whoami_cache.ttl_seconds,
+        entries: homeserver.whoami_cache.entries,
+        negativeTtlSeconds: homeserver.whoami_cache.negative_ttl_seconds,
+      },
+    },
+    auth: { staticTokens },
+    serviceToken,
+    rateLimit: rateLimit && { perSecond: rateLimit.per_second, burst: rateLimit.burst },
+    versions: { advertiseV119: data.versions.advertise_v1_19 },
+    metrics: { listen: data.metrics.listen },
+    import: { bodyBytesMax: data.import.body_bytes_max },
+    logLevel: data.log_level,
+  };
+}

@@ -1,0 +1,240 @@
+/**
+ * The configuration file, key by key: this schema checks it, is its manual, and makes the table in the README.
+ *
+ * Invariant: every key carries a description and says what it takes (`takes`), because faults are worded with it.
+ * Keys are snake_case as written in YAML; load.ts turns the result into `Config`.
+ */
+import { z } from 'zod';
+import { nameBytesMax } from '../base/limits.js';
+
+export const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
+
+/** What a key says about itself, beside its checks. */
+export interface KeyText {
+  /** Completes the sentence "KEY must be ...". */
+  readonly takes: string;
+  readonly description: string;
+  /** Values of such keys never show in a fault. */
+  readonly secret?: boolean;
+}
+
+function key<Schema extends z.ZodType>(schema: Schema, text: KeyText): Schema {
+  return schema.meta({ ...text });
+}
+
+const host = z.string().min(1).max(255).default('127.0.0.1');
+const port = z.int().min(0).max(65_535);
+const count = z.int().min(1);
+const secret = z.string().min(1).max(4096);
+const path = z.string().min(1);
+
+const hostTakes = 'a host name or IP address, such as 127.0.0.1 or "::"';
+const portTakes = 'a whole number from 0 to 65535';
+const secondsTakes = 'a number of seconds from 1 to 86400';
+
+const secondsMax = 86_400;
+
+/** A token may be any text that fits in a header line; a user ID is checked only as far as telling the two apart. */
+export const staticTokensSchema = z.record(
+  secret.regex(/^[\x21-\x7e]+$/),
+  z
+    .string()
+    .regex(/^@[^:]*:./s)
+    .max(nameBytesMax),
+);
+
+export const staticTokensTakes =
+  'a map of access token to user ID, such as { "alice-token": "@alice:example.org" }';
+
+function isHomeserverUrl(text: string): boolean {
+  if (!URL.canParse(text)) return false;
+  const url = new URL(text);
+  const bare = url.search === '' && url.hash === '' && url.username === '' && url.password === '';
+  return bare && (url.protocol === 'http:' || url.protocol === 'https:');
+}
+
+export const schema = z.strictObject({
+  listen: key(
+    z
+      .strictObject({
+        host: key(host, {
+          takes: hostTakes,
+          description: 'Address to listen on. `0.0.0.0` or `::` is every one.',
+        }),
+        port: key(port.default(8090), {
+          takes: portTakes,
+          description: 'Port to listen on; 0 is any free one.',
+        }),
+      })
+      .prefault({}),
+    {
+      takes: 'a map with host and port',
+      description: 'Where clients, or the reverse proxy, reach the server.',
+    },
+  ),
+  data_dir: key(path.nullable().default('./data'), {
+    takes: 'a path, or null',
+    description:
+      'Folder for what outlives a restart; null is memory only. There is no store yet, so nothing is written ' +
+      'here and every restart forgets, whatever the value.',
+  }),
+  shards: key(z.union([z.literal('auto'), z.int().min(0).max(64)]).default('auto'), {
+    takes: 'auto, or a whole number from 0 to 64',
+    description:
+      'Worker threads that hold the index. `auto` is one less than the cores, at least 1 and at most 8; 0 keeps ' +
+      'it in the thread of the server.',
+  }),
+  page_size: key(z.int().min(1).max(1000).default(100), {
+    takes: 'a whole number from 1 to 1000',
+    description: 'Most rooms in one page of an answer.',
+  }),
+  homeserver: key(
+    z
+      .strictObject({
+        url: key(z.string().refine(isHomeserverUrl), {
+          takes: 'an http or https URL without user, query and fragment, such as http://127.0.0.1:8008',
+          description: 'Base URL of the homeserver, as this server reaches it.',
+        }),
+        whoami_cache: key(
+          z
+            .strictObject({
+              ttl_seconds: key(z.number().min(1).max(secondsMax).default(120), {
+                takes: secondsTakes,
+                description: 'How long an accepted token is believed before the homeserver is asked again.',
+              }),
+              entries: key(count.max(10_000_000).default(200_000), {
+                takes: 'a whole number from 1 to 10000000',
+                description: 'Most tokens remembered; the longest unused one goes first.',
+              }),
+              negative_ttl_seconds: key(z.number().min(0).max(secondsMax).default(10), {
+                takes: 'a number of seconds from 0 to 86400',
+                description: 'How long a refused token stays refused without asking again; 0 always asks.',
+              }),
+            })
+            .prefault({}),
+          {
+            takes: 'a map with ttl_seconds, entries and negative_ttl_seconds',
+            description: 'What is remembered of the answers to `whoami`.',
+          },
+        ),
+      })
+      .optional(),
+    {
+      takes: 'a map with url, and perhaps whoami_cache',
+      description:
+        'The homeserver that knows whose access token it is, and whose `/versions` is passed on. Needed unless ' +
+        '`auth.static_tokens` is given.',
+    },
+  ),
+  auth: key(
+    z
+      .strictObject({
+        static_tokens: key(staticTokensSchema.optional(), {
+          takes: staticTokensTakes,
+          description:
+            'Access tokens accepted without asking a homeserver: a map of token to user ID, for demos and tests.',
+          secret: true,
+        }),
+        static_tokens_file: key(path.optional(), {
+          takes: 'a path',
+          description: 'YAML or JSON file that holds the map of `auth.static_tokens`, instead of it.',
+        }),
+      })
+      .prefault({}),
+    {
+      takes: 'a map with static_tokens or static_tokens_file',
+      description: 'Who may ask, beside the homeserver.',
+    },
+  ),
+  service_token: key(secret.regex(/^[\x20-\x7e]+$/).optional(), {
+    takes: 'a text of printable ASCII, at most 4096 characters long',
+    description:
+      'Bearer token for `/_mutual_rooms/`, where memberships come in. Without one, that API is off.',
+    secret: true,
+  }),
+  service_token_file: key(path.optional(), {
+    takes: 'a path',
+    description: 'File that holds `service_token`, instead of it; newlines at its end are trimmed.',
+  }),
+  rate_limit: key(
+    z
+      .strictObject({
+        per_second: key(z.number().gt(0).max(1_000_000).default(50), {
+          takes: 'a number above 0, at most 1000000',
+          description: 'Requests a second that one user may make for as long as they like.',
+        }),
+        burst: key(count.max(1_000_000).default(100), {
+          takes: 'a whole number from 1 to 1000000',
+          description: 'Requests that one user may make at once after a rest.',
+        }),
+      })
+      .nullable()
+      .prefault({}),
+    {
+      takes: 'a map with per_second and burst, or null',
+      description: 'Bound on the requests of one user; null is off.',
+    },
+  ),
+  versions: key(
+    z
+      .strictObject({
+        advertise_v1_19: key(z.boolean().default(false), {
+          takes: 'true or false',
+          description:
+            'Add `v1.19` to the answer of `/_matrix/client/versions`, for clients that look for nothing else.',
+        }),
+      })
+      .prefault({}),
+    { takes: 'a map with advertise_v1_19', description: 'What is added to the answer of the homeserver.' },
+  ),
+  metrics: key(
+    z
+      .strictObject({
+        listen: key(
+          z
+            .strictObject({
+              host: key(host, { takes: hostTakes, description: 'Address that serves `/metrics`.' }),
+              port: key(port, {
+                takes: portTakes,
+                description: 'Port that serves `/metrics`; 0 is any free one.',
+              }),
+            })
+            .nullable()
+            .default(null),
+          {
+            takes: 'a map with host and port, or null',
+            description: 'A listener of its own for `/metrics`; null serves it beside everything else.',
+          },
+        ),
+      })
+      .prefault({}),
+    { takes: 'a map with listen', description: 'Numbers for Prometheus.' },
+  ),
+  import: key(
+    z
+      .strictObject({
+        body_bytes_max: key(
+          z
+            .int()
+            .min(2 ** 20)
+            .max(2 ** 40)
+            .default(64 * 2 ** 20),
+          {
+            takes: 'a whole number of bytes from 1048576 (1 MiB, what `import` sends at once) to 2^40',
+            description:
+              'Longest body that `POST /_mutual_rooms/v1/memberships` takes; a longer one gets 413.',
+          },
+        ),
+      })
+      .prefault({}),
+    { takes: 'a map with body_bytes_max', description: 'How memberships come in.' },
+  ),
+  log_level: key(z.enum(logLevels).default('info'), {
+    takes: `one of ${logLevels.join(', ')}`,
+    description:
+      'Least weight of what is logged, to stderr. Errors of the command line show their stack from `debug` on.',
+  }),
+});
+
+/** What the schema makes of a file: the keys as written, each with its default. */
+export type ConfigFile = z.output<typeof schema>;

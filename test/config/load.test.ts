@@ -1,0 +1,316 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ConfigError } from '../../src/config/config-error.js';
+import { autoShards, loadConfig, type Config } from '../../src/config/load.js';
+
+let folder: string;
+let fileCount = 0;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'mutual-rooms-config-'));
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const tokens = 'auth: { static_tokens: { alice-token: "@alice:example.org" } }\n';
+
+function write(text: string, name = `${++fileCount}.yaml`): string {
+  const file = join(folder, name);
+  writeFileSync(file, text);
+  return file;
+}
+
+function load(yaml: string, env: Record<string, string> = {}): Config {
+  return loadConfig({ file: write(yaml), env });
+}
+
+function faultsOf(run: () => unknown): string {
+  try {
+    run();
+  } catch (error) {
+    expect(error).toBeInstanceOf(ConfigError);
+    return (error as ConfigError).message.replaceAll(folder, '').replace(/\/\d+\.yaml/g, 'FILE');
+  }
+  throw new Error('no fault was found');
+}
+
+describe('a valid configuration', () => {
+  it('has every default', () => {
+    expect(load(tokens)).toEqual({
+      listen: { host: '127.0.0.1', port: 8090 },
+      dataDir: join(folder, 'data'),
+      shards: autoShards(),
+      pageSize: 100,
+      homeserver: undefined,
+      auth: { staticTokens: new Map([['alice-token', '@alice:example.org']]) },
+      serviceToken: undefined,
+      rateLimit: { perSecond: 50, burst: 100 },
+      versions: { advertiseV119: false },
+      metrics: { listen: null },
+      import: { bodyBytesMax: 64 * 1024 * 1024 },
+      logLevel: 'info',
+    });
+  });
+
+  it('says everything that can be said', () => {
+    const yaml = `
+listen: { host: "::", port: 0 }
+data_dir: null
+shards: 0
+page_size: 7
+homeserver: { url: "https://hs.example.org/base/", whoami_cache: { ttl_seconds: 1, entries: 2, negative_ttl_seconds: 0 } }
+service_token: "change me"
+rate_limit: null
+versions: { advertise_v1_19: true }
+metrics: { listen: { port: 9100 } }
+import: { body_bytes_max: 1048576 }
+log_level: debug
+`;
+    expect(load(yaml)).toEqual({
+      listen: { host: '::', port: 0 },
+      dataDir: null,
+      shards: 0,
+      pageSize: 7,
+      homeserver: {
+        url: 'https://hs.example.org/base',
+        whoamiCache: { ttlSeconds: 1, entries: 2, negativeTtlSeconds: 0 },
+      },
+      auth: { staticTokens: new Map() },
+      serviceToken: 'change me',
+      rateLimit: null,
+      versions: { advertiseV119: true },
+      metrics: { listen: { host: '127.0.0.1', port: 9100 } },
+      import: { bodyBytesMax: 1_048_576 },
+      logLevel: 'debug',
+    });
+  });
+
+  it('is found by MUTUAL_ROOMS_CONFIG, and --config goes before it', () => {
+    const named = write(`${tokens}page_size: 3`);
+    const other = write(`${tokens}page_size: 4`);
+    expect(loadConfig({ env: { MUTUAL_ROOMS_CONFIG: named } }).pageSize).toBe(3);
+    expect(loadConfig({ file: other, env: { MUTUAL_ROOMS_CONFIG: named } }).pageSize).toBe(4);
+  });
+
+  it('of a client needs nobody to ask', () => {
+    expect(loadConfig({ env: { MUTUAL_ROOMS_SERVICE_TOKEN: 'x' }, serves: false }).serviceToken).toBe('x');
+  });
+
+  it('gives shards one core less than there are', () => {
+    expect([1, 2, 4, 9, 64].map((cores) => autoShards(cores))).toEqual([1, 1, 3, 8, 8]);
+  });
+});
+
+describe('a fault names place, key and fix', () => {
+  const cases: [name: string, yaml: string, fault: string][] = [
+    [
+      'unknown key',
+      `${tokens}listne: 1`,
+      'FILE:2: listne is an unknown key; did you mean listen? Allowed there: listen, data_dir',
+    ],
+    ['camelCase', `${tokens}pageSize: 1`, 'FILE:2: pageSize is an unknown key; did you mean page_size?'],
+    [
+      'inner key',
+      `${tokens}listen: { prot: 1 }`,
+      'FILE:2: listen.prot is an unknown key; did you mean listen.port? Allowed there: host, port',
+    ],
+    ['key of elsewhere', `${tokens}port: 1`, 'FILE:2: port is an unknown key; did you mean listen.port?'],
+    [
+      'nothing like it',
+      `${tokens}zzzzzzzzzz: 1`,
+      'FILE:2: zzzzzzzzzz is an unknown key; remove it. Allowed there: listen',
+    ],
+    [
+      'text for a number',
+      `${tokens}page_size: "80"`,
+      'FILE:2: page_size must be a whole number from 1 to 1000, but is "80"',
+    ],
+    [
+      'out of range',
+      `${tokens}listen: { port: 65536 }`,
+      'FILE:2: listen.port must be a whole number from 0 to 65535, but is 65536',
+    ],
+    [
+      'shards',
+      `${tokens}shards: many`,
+      'FILE:2: shards must be auto, or a whole number from 0 to 64, but is "many"',
+    ],
+    ['an emptied map', `${tokens}listen:`, 'FILE:2: listen must be a map with host and port, but is null'],
+    [
+      'a list',
+      `${tokens}rate_limit: [1]`,
+      'FILE:2: rate_limit must be a map with per_second and burst, or null, but is a list',
+    ],
+    [
+      'log level',
+      `${tokens}log_level: loud`,
+      'FILE:2: log_level must be one of trace, debug, info, warn, error, fatal, silent, but is "loud"',
+    ],
+    ['missing key', 'homeserver: {}', 'FILE:1: homeserver.url is missing; it must be an http or https URL'],
+    ['URL', 'homeserver: { url: "127.0.0.1:8008" }', 'FILE:1: homeserver.url must be an http or https URL'],
+    [
+      'URL with a query',
+      'homeserver: { url: "http://x/?a" }',
+      'FILE:1: homeserver.url must be an http or https URL',
+    ],
+    [
+      'user ID',
+      'auth: { static_tokens: { a: alice } }',
+      'FILE:1: auth.static_tokens must be a map of access token to user ID',
+    ],
+    [
+      'body bound',
+      `${tokens}import: { body_bytes_max: 1 }`,
+      'FILE:2: import.body_bytes_max must be a whole number of bytes from 1048576',
+    ],
+    ['nobody to ask', 'page_size: 3', 'FILE: nobody could ask: give homeserver.url, or auth.static_tokens'],
+    [
+      'no tokens',
+      'auth: { static_tokens: {} }',
+      'FILE: nobody could ask: give homeserver.url, or auth.static_tokens',
+    ],
+    ['no map', '- 1', 'FILE: the file must be a map of keys'],
+    ['no YAML', 'listen: {', 'FILE:1:10: this is not valid YAML: '],
+    [
+      'a key twice',
+      'page_size: 1\npage_size: 2',
+      'FILE:2:1: this is not valid YAML: Map keys must be unique',
+    ],
+  ];
+  it.each(cases)('%s', (_name, yaml, fault) => {
+    const found = faultsOf(() => load(yaml));
+    expect(found).toContain(fault);
+    expect(found).not.toContain('\n');
+  });
+
+  it('missing file', () => {
+    expect(faultsOf(() => loadConfig({ file: join(folder, 'none.yaml'), env: {} }))).toBe(
+      '/none.yaml: there is no such file; name an existing one with --config or MUTUAL_ROOMS_CONFIG (the README shows one)',
+    );
+    expect(faultsOf(() => loadConfig({ file: folder, env: {} }))).toContain(
+      'this is a folder; name an existing one',
+    );
+  });
+
+  it('all of them at once', () => {
+    const found = faultsOf(() => load('page_size: 0\nshards: 99\nlisten: { port: -1, hots: x }'));
+    expect(found.split('\n')).toHaveLength(4);
+  });
+
+  it('never shows a secret', () => {
+    const found = faultsOf(() => load('service_token: "tönung"\nauth: { static_tokens: { sesame: open } }'));
+    expect(found).toContain(
+      'service_token must be a text of printable ASCII, at most 4096 characters long, but is another text',
+    );
+    expect(found).not.toMatch(/tönung|sesame|"open"/);
+  });
+});
+
+describe('environment', () => {
+  const env = { MUTUAL_ROOMS_AUTH_STATIC_TOKENS: '{"t":"@a:b"}' };
+
+  it('is enough on its own', () => {
+    const config = loadConfig({
+      env: {
+        ...env,
+        MUTUAL_ROOMS_LISTEN_PORT: '9000',
+        MUTUAL_ROOMS_RATE_LIMIT: 'null',
+        MUTUAL_ROOMS_DATA_DIR: 'null',
+        MUTUAL_ROOMS_SHARDS: '2',
+        MUTUAL_ROOMS_VERSIONS_ADVERTISE_V1_19: 'true',
+        MUTUAL_ROOMS_METRICS_LISTEN_PORT: '9100',
+        MUTUAL_ROOMS_HOMESERVER: '{"url":"http://a"}',
+        MUTUAL_ROOMS_HOMESERVER_URL: 'http://b',
+        MUTUAL_ROOMS_SERVICE_TOKEN: '12345',
+      },
+    });
+    expect(config).toMatchObject({
+      listen: { host: '127.0.0.1', port: 9000 },
+      rateLimit: null,
+      dataDir: null,
+      shards: 2,
+      versions: { advertiseV119: true },
+      metrics: { listen: { host: '127.0.0.1', port: 9100 } },
+      homeserver: { url: 'http://b' },
+      serviceToken: '12345',
+    });
+    expect(config.auth.staticTokens.get('t')).toBe('@a:b');
+  });
+
+  it('goes before the file, key by key', () => {
+    const config = load(`${tokens}rate_limit: { per_second: 1, burst: 2 }`, {
+      MUTUAL_ROOMS_RATE_LIMIT_BURST: '3',
+    });
+    expect(config.rateLimit).toEqual({ perSecond: 1, burst: 3 });
+  });
+
+  const cases: [variables: Record<string, string>, fault: string][] = [
+    [
+      { MUTUAL_ROOMS_LISTEN_PORT: 'x' },
+      'MUTUAL_ROOMS_LISTEN_PORT: listen.port must be a whole number from 0 to 65535, but is "x"',
+    ],
+    [
+      { MUTUAL_ROOMS_LISTEN_PROT: '1' },
+      'MUTUAL_ROOMS_LISTEN_PROT: there is no such variable; did you mean MUTUAL_ROOMS_LISTEN_PORT?',
+    ],
+    [
+      { MUTUAL_ROOMS_ZZZZZZZZZZZZ: '1' },
+      'MUTUAL_ROOMS_ZZZZZZZZZZZZ: there is no such variable; unset it; the README lists every variable',
+    ],
+    [
+      { MUTUAL_ROOMS_PAGE_SIZE: '' },
+      'MUTUAL_ROOMS_PAGE_SIZE: page_size is given as an empty text; unset the variable, or give it a value',
+    ],
+    [
+      { MUTUAL_ROOMS_RATE_LIMIT: '{' },
+      'MUTUAL_ROOMS_RATE_LIMIT: rate_limit must be a map with per_second and burst, or null, written as JSON',
+    ],
+    [
+      { MUTUAL_ROOMS_RATE_LIMIT: '{"brust":1}' },
+      'MUTUAL_ROOMS_RATE_LIMIT: rate_limit.brust is an unknown key; did you mean rate_limit.burst? Allowed there: per_second, burst',
+    ],
+    [
+      { MUTUAL_ROOMS_VERSIONS_ADVERTISE_V1_19: 'yes' },
+      'MUTUAL_ROOMS_VERSIONS_ADVERTISE_V1_19: versions.advertise_v1_19 must be true or false, but is "yes"',
+    ],
+  ];
+  it.each(cases)('%j', (variables, fault) => {
+    expect(faultsOf(() => loadConfig({ env: { ...env, ...variables } }))).toBe(fault);
+  });
+});
+
+describe('secrets in files', () => {
+  it('are read beside the configuration, without the newline at their end', () => {
+    write('s3cret\n', 'service-token');
+    write('{"t1": "@a:b"}', 'tokens.json');
+    const config = load('service_token_file: service-token\nauth: { static_tokens_file: tokens.json }');
+    expect(config.serviceToken).toBe('s3cret');
+    expect([...config.auth.staticTokens]).toEqual([['t1', '@a:b']]);
+  });
+
+  it('may not be given twice', () => {
+    expect(faultsOf(() => load(`${tokens}service_token: a\nservice_token_file: b`))).toBe(
+      'FILE:3, FILE:2: service_token and service_token_file are both given; remove one of them',
+    );
+    const env = { MUTUAL_ROOMS_AUTH_STATIC_TOKENS_FILE: 'x' };
+    expect(faultsOf(() => load(tokens, env))).toBe(
+      'MUTUAL_ROOMS_AUTH_STATIC_TOKENS_FILE, FILE:1: auth.static_tokens and auth.static_tokens_file are both given; ' +
+        'remove one of them',
+    );
+  });
+
+  it('name file, key and fix when they are missing, empty or something else', () => {
+    write('\n', 'empty');
+    write('- a', 'list.yaml');
+    expect(faultsOf(() => load(`${tokens}service_token_file: nowhere`))).toBe(
+      'FILE:2: service_token_file: /nowhere: there is no such file; create it, or correct service_token_file ' +
+        '(relative paths start at the configuration file)',
+    );
+    expect(faultsOf(() => load(`${tokens}service_token_file: empty`))).toContain(
+      '/empty: it must hold a text',
+    );
+    expect(faultsOf(() => load('auth: { static_tokens_file: list.yaml }'))).toContain(
+      'auth.static_tokens_file: /list.yaml: it must hold a map of access token to user ID',
+    );
+  });
+});
