@@ -1,0 +1,7 @@
+#!/usr/bin/env node
+/** The binary `mutual-rooms`: nothing but the process around commands/program.ts. */
+import { run } from './commands/program.js';
+import { processTerminal } from './commands/terminal.js';
+
+// Set rather than exit(): what was written to a pipe still has to leave.
+process.exitCode = await run(process.argv.slice(2), processTerminal);

@@ -1,0 +1,171 @@
+/**
+ * `import`: streams a file of NDJSON to a running server, in batches of whole lines.
+ *
+ * A rejected line is reported under its number in the file and does not stop the rest, unless `strict`: then nothing
+ * behind it is sent. Cost: one batch of about `batchBytesMax` is held, whatever the length of the file.
+ */
+import { Presets, SingleBar } from 'cli-progress';
+import { rejectedListedMax } from '../base/limits.js';
+import { loadConfig } from '../config/load.js';
+import { type Line, readLines } from '../source/lines.js';
+import { itemOf } from '../source/ndjson.js';
+import { CommandError, exitCodes } from './command-error.js';
+import { type ImportInput, openInput } from './import-input.js';
+import { MembershipsClient } from './memberships-client.js';
+import { serverUrl } from './server-url.js';
+import type { Terminal } from './terminal.js';
+
+/** About what a server applies in a blink; every configuration takes a body of that size. */
+const batchBytesMax = 2 ** 20;
+const batchLinesMax = 10_000;
+
+const newline = Buffer.from('\n');
+
+export interface ImportOptions {
+  /** `-` is stdin. */
+  readonly file: string;
+  readonly config?: string | undefined;
+  /** Default: where the configuration listens. */
+  readonly url?: string | undefined;
+  readonly strict?: boolean | undefined;
+}
+
+/** @throws CommandError also, with `strict`, for a rejected line; the summary is printed all the same */
+export async function importFile(options: ImportOptions, terminal: Terminal): Promise<void> {
+  const client = makeClient(options, terminal);
+  const input = await openInput(options.file, terminal.stdin);
+  const startedAtMs = terminal.clock.monotonicMs();
+  const bar = makeBar(input, terminal);
+  const run = new ImportRun(client, options.strict === true, (line, reason) => {
+    terminal.err(`line ${line}: ${reason}\n`);
+  });
+  try {
+    await run.all(readLines(input.bytes), () => bar?.update(input.bytesRead()));
+  } finally {
+    bar?.stop();
+    if (run.unlisted > 0) terminal.err(`and ${run.unlisted} more rejected lines\n`);
+    const seconds = (terminal.clock.monotonicMs() - startedAtMs) / 1000;
+    terminal.out(
+      `applied ${run.applied}, ignored ${run.ignored}, rejected ${run.rejected} in ${seconds.toFixed(1)} s\n`,
+    );
+  }
+  if (options.strict === true && run.rejected > 0) {
+    throw new CommandError(
+      `${input.name}: stopped at a rejected line (--strict); what stood before it is applied`,
+    );
+  }
+}
+
+function makeClient({ config: file, url }: ImportOptions, terminal: Terminal): MembershipsClient {
+  const { listen, serviceToken } = loadConfig({ file, env: terminal.env, serves: false });
+  if (serviceToken === undefined) {
+    throw new CommandError(
+      'there is no service token: give service_token in --config, or MUTUAL_ROOMS_SERVICE_TOKEN',
+      {
+        exitCode: exitCodes.usage,
+      },
+    );
+  }
+  if (url === undefined && listen.port === 0) {
+    throw new CommandError('the configuration listens on any free port, so say which with --url', {
+      exitCode: exitCodes.usage,
+    });
+  }
+  const base = url?.replace(/\/+$/, '') ?? serverUrl(listen);
+  if (!URL.canParse(base) || !/^https?:/i.test(base)) {
+    throw new CommandError(
+      `--url must be an http or https URL such as http://127.0.0.1:8090, but is "${base}"`,
+      {
+        exitCode: exitCodes.usage,
+      },
+    );
+  }
+  return new MembershipsClient({ url: base, serviceToken, terminal });
+}
+
+/** Only where a person watches and the end is known. */
+function makeBar({ bytesTotal }: ImportInput, terminal: Terminal): SingleBar | undefined {
+  if (!terminal.watched || bytesTotal === undefined) return undefined;
+  const bar = new SingleBar(
+    { format: '{bar} {percentage} % | {eta_formatted} left', stream: process.stderr, hideCursor: true },
+    Presets.shades_classic,
+  );
+  bar.start(bytesTotal, 0);
+  return bar;
+}
+
+/** The counts of one import, and the batch that is being filled. */
+class ImportRun {
+  applied = 0;
+  ignored = 0;
+  rejected = 0;
+  readonly #client: MembershipsClient;
+  readonly #strict: boolean;
+  readonly #reject: (line: number, reason: string) => void;
+  #listed = 0;
+  #parts: Buffer[] = [];
+  #bytes = 0;
+  /** The number in the file of each line in the batch: blank lines are not sent, so an offset would not do. */
+  #numbers: number[] = [];
+
+  constructor(client: MembershipsClient, strict: boolean, reject: (line: number, reason: string) => void) {
+    this.#client = client;
+    this.#strict = strict;
+    this.#reject = reject;
+  }
+
+  /** Ends early, with `strict`, at the first rejected line. */
+  async all(batches: AsyncIterable<Line[]>, onProgress: () => void): Promise<void> {
+    for await (const lines of batches) {
+      for (const line of lines) {
+        const fault = this.#strict || line.bytes === undefined ? itemOf(line).fault : undefined;
+        if (fault !== undefined && this.#strict) {
+          await this.#flush();
+          this.#rejectLine(line.number, fault);
+          return;
+        }
+        if (fault !== undefined) this.#rejectLine(line.number, fault);
+        else if (line.bytes !== undefined) await this.#add(line.number, line.bytes);
+        // The server's rules may be stricter than ours.
+        if (this.#strict && this.rejected > 0) return;
+      }
+      onProgress();
+    }
+    await this.#flush();
+  }
+
+  /** Rejected lines that were counted but not listed. */
+  get unlisted(): number {
+    return this.rejected - this.#listed;
+  }
+
+  async #add(number: number, bytes: Buffer): Promise<void> {
+    if (this.#bytes + bytes.length + 1 > batchBytesMax || this.#numbers.length === batchLinesMax)
+      await this.#flush();
+    // Copied: the line is a view of a piece that may be filled anew before the batch is sent.
+    this.#parts.push(Buffer.from(bytes), newline);
+    this.#bytes += bytes.length + 1;
+    this.#numbers.push(number);
+  }
+
+  async #flush(): Promise<void> {
+    if (this.#numbers.length === 0) return;
+    const numbers = this.#numbers;
+    const body = Buffer.concat(this.#parts, this.#bytes);
+    this.#parts = [];
+    this.#bytes = 0;
+    this.#numbers = [];
+    const answer = await this.#client.send(body);
+    this.applied += answer.applied;
+    this.ignored += answer.ignored;
+    for (const { line, error } of answer.rejected) this.#rejectLine(numbers[line - 1], error);
+    this.rejected += answer.rejectedCount - answer.rejected.length;
+  }
+
+  #rejectLine(line: number, reason: string): void {
+    this.rejected++;
+    if (this.#listed === rejectedListedMax) return;
+    this.#listed++;
+    this.#reject(line, reason);
+  }
+}

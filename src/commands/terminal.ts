@@ -1,0 +1,46 @@
+/**
+ * What a command needs of the process: its streams, environment, clock. Tests own all of it.
+ */
+import type { Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Clock, systemClock } from '../base/clock.js';
+import type { Env } from '../config/environment.js';
+
+export interface Terminal {
+  readonly env: Env;
+  readonly stdin: Readable;
+  /** Whether a person watches: then a progress bar is drawn on stderr. */
+  readonly watched: boolean;
+  readonly clock: Clock;
+  /** For results. */
+  out(text: string): void;
+  /** For errors and remarks. */
+  err(text: string): void;
+  sleepMs(durationMs: number): Promise<void>;
+  /** Resolves at the first SIGTERM or SIGINT; a second one ends the process at once. */
+  stopSignal(): Promise<string>;
+}
+
+export const processTerminal: Terminal = {
+  env: process.env,
+  stdin: process.stdin,
+  watched: process.stderr.isTTY,
+  clock: systemClock,
+  out: (text) => void process.stdout.write(text),
+  err: (text) => void process.stderr.write(text),
+  sleepMs: async (durationMs) => {
+    await sleep(durationMs);
+  },
+  stopSignal: () =>
+    new Promise((resolve) => {
+      let signalled = false;
+      const onSignal = (signal: string): void => {
+        // Whoever asks twice does not want to wait for what is in flight.
+        if (signalled) process.exit(1);
+        signalled = true;
+        resolve(signal);
+      };
+      process.on('SIGTERM', onSignal);
+      process.on('SIGINT', onSignal);
+    }),
+};

@@ -1,0 +1,43 @@
+/** A terminal that remembers what was written, waits without waiting, and stops when told to. */
+import { Readable } from 'node:stream';
+import { systemClock } from '../../src/base/clock.js';
+import type { Terminal } from '../../src/commands/terminal.js';
+
+export interface FakeTerminal extends Terminal {
+  readonly written: { out: string; err: string };
+  readonly waitsMs: number[];
+  stop(): void;
+}
+
+export function fakeTerminal(
+  env: Record<string, string> = {},
+  stdin: Iterable<Uint8Array> = [],
+  onOut: (text: string) => void = () => {},
+): FakeTerminal {
+  const written = { out: '', err: '' };
+  const waitsMs: number[] = [];
+  let stop = (): void => {};
+  const stopped = new Promise<string>((resolve) => {
+    stop = () => resolve('SIGTERM');
+  });
+  return {
+    env,
+    stdin: Readable.from(stdin),
+    watched: false,
+    clock: systemClock,
+    written,
+    waitsMs,
+    out: (text) => {
+      written.out += text;
+      onOut(text);
+    },
+    err: (text) => {
+      written.err += text;
+    },
+    sleepMs: async (durationMs) => {
+      waitsMs.push(durationMs);
+    },
+    stopSignal: () => stopped,
+    stop: () => stop(),
+  };
+}
