@@ -37,7 +37,10 @@ export interface IndexStats {
   readonly usersKnown: number;
   /** Room IDs that have a number. */
   readonly roomsKnown: number;
-  /** Bytes by part: `names` and `tables` of both interners, `handles`, `packed` and `bitmaps` of all shards. */
+  /**
+   * Bytes by part: `names` and `tables` of both interners, `handles`, `packed` and `bitmaps` of all shards. Bitmaps are
+   * counted as Roaring would write them down; in memory they take one to three times that (native-notes.md).
+   */
   readonly bytes: {
     readonly names: number;
     readonly tables: number;

@@ -13,4 +13,4 @@ export const packedCountMin = packedCountMax / 2;
 export const gallopRatio = 8;
 
 /** Packed with bitmap: up to this many members are asked for one by one; beyond, a temporary bitmap is cheaper. */
-export const probeCountMax = 32;
+export const probeCountMax = 128;

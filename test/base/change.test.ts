@@ -1,0 +1,73 @@
+/** Which records are changes, which strings are names, and what is said about the others? */
+import { describe, expect, test } from 'vitest';
+import fc from 'fast-check';
+import { changeFrom, checkName, memberships } from '../../src/base/change.js';
+import { nameBytesMax } from '../../src/base/limits.js';
+
+const record = { user_id: '@alice:example.org', room_id: '!tea:example.org', membership: 'join' };
+
+describe('changeFrom', () => {
+  test.each(memberships)('%s', (membership) => {
+    expect(changeFrom({ ...record, membership, extra: 1 })).toEqual({
+      userId: '@alice:example.org',
+      roomId: '!tea:example.org',
+      joined: membership === 'join',
+    });
+  });
+
+  test.each([
+    [null, /expected an object/],
+    [[record], /expected an object/],
+    ['join', /expected an object/],
+    [{ ...record, user_id: undefined }, /^user_id must be a string/],
+    [{ ...record, room_id: 7 }, /^room_id must be a string/],
+    [{ ...record, room_id: '' }, /^room_id must not be empty/],
+    [{ ...record, membership: 'JOIN' }, /^membership must be one of join, leave/],
+    [{ ...record, membership: undefined }, /^membership must be one of/],
+  ])('refuses %j', (value, message) => {
+    expect(() => changeFrom(value)).toThrow(expect.objectContaining({ code: 'INVALID' }));
+    expect(() => changeFrom(value)).toThrow(message);
+  });
+});
+
+describe('checkName', () => {
+  const accepts = (value: unknown): boolean => {
+    try {
+      checkName('name', value);
+      return true;
+    } catch (error) {
+      expect(error).toMatchObject({ code: 'INVALID' });
+      return false;
+    }
+  };
+
+  test.each([
+    ['a', true],
+    ['a'.repeat(nameBytesMax), true],
+    ['a'.repeat(nameBytesMax + 1), false],
+    ['é'.repeat(nameBytesMax / 2), true],
+    [`${'é'.repeat(nameBytesMax / 2)}a`, false],
+    ['☕'.repeat(341), true],
+    ['☕'.repeat(342), false],
+    ['😀'.repeat(nameBytesMax / 4), true],
+    [`${'😀'.repeat(nameBytesMax / 4)}a`, false],
+    ['\ud83d', false],
+    ['a\ude00b', false],
+    ['', false],
+    [undefined, false],
+  ])('%# is accepted: see the row', (value, expected) => {
+    expect(accepts(value)).toBe(expected);
+  });
+
+  test('exactly the well-formed strings of 1 to nameBytesMax bytes', () => {
+    const unit = fc.oneof(fc.integer({ min: 0, max: 0xffff }), fc.integer({ min: 0xd7f0, max: 0xe010 }));
+    fc.assert(
+      fc.property(fc.array(unit, { maxLength: 12 }), fc.integer({ min: 0, max: 1100 }), (units, padding) => {
+        const value = String.fromCharCode(...units) + 'x'.repeat(padding);
+        const bytes = Buffer.byteLength(value);
+        const wellFormed = Buffer.from(value).toString() === value;
+        expect(accepts(value)).toBe(wellFormed && bytes >= 1 && bytes <= nameBytesMax);
+      }),
+    );
+  });
+});
