@@ -33,7 +33,9 @@ function poolEach(): Contestant {
   );
   return {
     run: (shard, task) => pools[shard].run(task),
-    close: async () => void (await Promise.all(pools.map((pool) => pool.destroy()))),
+    close: async () => {
+      await Promise.all(pools.map((pool) => pool.destroy()));
+    },
   };
 }
 

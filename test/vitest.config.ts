@@ -16,7 +16,7 @@ export default defineConfig(({ mode }) => {
       maxWorkers: 2,
       testTimeout: slow ? 300_000 : 30_000,
       hookTimeout: slow ? 300_000 : 30_000,
-      reporters: process.env['CI'] ? ['default', 'json'] : ['default'],
+      reporters: process.env.CI ? ['default', 'json'] : ['default'],
       outputFile: { json: `node_modules/.cache/${report}` },
     },
   };

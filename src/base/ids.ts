@@ -19,7 +19,7 @@ export const nobody = 0 as UserNo;
 
 export const partitionCount = 64;
 export const sequenceBits = 25;
-export const sequenceCountMax = 2 ** sequenceBits;
+const sequenceCountMax = 2 ** sequenceBits;
 
 /** One past the last RoomNo there can be. */
 export const roomNoEnd = partitionCount * sequenceCountMax;

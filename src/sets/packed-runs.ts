@@ -13,7 +13,7 @@ import { PublicError } from '../base/errors.js';
 import { packedCountMax } from './thresholds.js';
 
 /** Above every RoomNo. */
-export const padding = 0xffffffff;
+const padding = 0xffffffff;
 
 const capacities = [0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512];
 assert(capacities.at(-1) === packedCountMax, 'the largest class holds the largest run');
