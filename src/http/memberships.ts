@@ -69,20 +69,34 @@ async function ingestBody(
     throw new MatrixError(415, 'M_UNKNOWN', `Content-Type must be ${[...readers.keys()].join(' or ')}`);
   }
   const result: IngestAnswer = { applied: 0, ignored: 0, rejected: [], rejected_count: 0 };
-  const body = bounded(request.raw, Number(request.headers['content-length'] ?? 0), bodyBytesMax);
-  for await (const items of read(body)) {
-    const changes: Change[] = [];
-    for (const { line, change, fault } of items) {
-      if (change !== undefined) changes.push(change);
-      else {
-        result.rejected_count += 1;
-        if (result.rejected.length < rejectedListedMax)
-          result.rejected.push({ line, error: fault ?? 'unreadable' });
+  const { raw } = request;
+  // A stream that its reader leaves early would be destroyed, and the connection with it: nobody could read the answer.
+  const chunks = raw.iterator({ destroyOnReturn: false });
+  const body = bounded(chunks, Number(request.headers['content-length'] ?? 0), bodyBytesMax);
+  try {
+    for await (const items of read(body)) {
+      const changes: Change[] = [];
+      for (const { line, change, fault } of items) {
+        if (change !== undefined) changes.push(change);
+        else {
+          result.rejected_count += 1;
+          if (result.rejected.length < rejectedListedMax)
+            result.rejected.push({ line, error: fault ?? 'unreadable' });
+        }
       }
+      const { applied, ignored } = await ingest.apply(changes);
+      result.applied += applied;
+      result.ignored += ignored;
     }
-    const { applied, ignored } = await ingest.apply(changes);
-    result.applied += applied;
-    result.ignored += ignored;
+  } catch (error) {
+    // The client went away: no fault of ours, and what was applied stays.
+    if (raw.destroyed && !raw.complete) {
+      throw new MatrixError(400, 'M_UNKNOWN', 'the body broke off: send it again', { cause: error });
+    }
+    throw error;
+  } finally {
+    // What is left of the body is read and thrown away: the client gets the answer once it has sent everything.
+    raw.resume();
   }
   return result;
 }

@@ -4,7 +4,7 @@
  *
  * Nothing here logs a path, a query string or a header: all of them may hold IDs or tokens.
  */
-import { METHODS } from 'node:http';
+import { METHODS, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import Fastify, { LogController, type FastifyBaseLogger, type FastifyInstance } from 'fastify';
 import { systemClock, type Clock } from '../base/clock.js';
@@ -43,7 +43,14 @@ export function createServer({ logger, metrics, clock = systemClock }: ServerOpt
     routerOptions: { maxParamLength: paramLengthMax },
     // On shutdown, what still arrives on an open connection is answered before that is closed.
     return503OnClosing: false,
-    frameworkErrors: (error, _request, reply) => {
+    // Without a Host header node would answer by itself, and without CORS; the hook below refuses it instead.
+    http: { requireHostHeader: false },
+    frameworkErrors: (error, request, reply) => {
+      if (request.method === 'OPTIONS') {
+        metrics.request('unreadable', 204, 0);
+        reply.raw.writeHead(204, corsHeaders).end();
+        return;
+      }
       void reply.headers(corsHeaders);
       const answer = matrixErrorOf(error) ?? new MatrixError(400, 'M_UNKNOWN', 'the request cannot be read');
       metrics.request('unreadable', answer.status, 0);
@@ -54,6 +61,11 @@ export function createServer({ logger, metrics, clock = systemClock }: ServerOpt
   for (const method of METHODS) if (!app.supportedMethods.includes(method)) app.addHttpMethod(method);
 
   refuseOtherMethods(app);
+  endConnectionsOnClose(app);
+  // An Expect header that nobody knows may be ignored; node would answer 417 by itself, and without CORS.
+  app.server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) =>
+    app.routing(request, response),
+  );
   // Handlers read bodies themselves, as streams, and refuse media types with a text that names those they take.
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', (_request, payload, done) => done(null, payload));
@@ -62,7 +74,9 @@ export function createServer({ logger, metrics, clock = systemClock }: ServerOpt
   app.addHook('onRequest', (request, reply, done) => {
     startedAtMs.set(request, clock.monotonicMs());
     void reply.headers(corsHeaders);
-    if (request.method === 'OPTIONS') void reply.code(204).send();
+    if (request.raw.httpVersion === '1.1' && request.headers.host === undefined) {
+      done(new MatrixError(400, 'M_UNKNOWN', 'the request has no Host header'));
+    } else if (request.method === 'OPTIONS') void reply.code(204).send();
     else done();
   });
   app.addHook('onResponse', (request, reply, done) => {
@@ -110,6 +124,31 @@ function refuseOtherMethods(app: FastifyInstance): void {
         handler: async () => undefined,
       });
     }
+  });
+}
+
+/**
+ * On shutdown, node ends connections that have been answered. It waits for those on which nothing was asked yet, as
+ * browsers open them in advance, for ever, and for those that are answered from now on until they time out. So the first
+ * are ended here, and the others right after their answer.
+ */
+function endConnectionsOnClose(app: FastifyInstance): void {
+  const silent = new Set<Socket>();
+  let isClosing = false;
+  app.server.on('connection', (socket) => {
+    if (isClosing) {
+      socket.destroy();
+      return;
+    }
+    silent.add(socket);
+    socket.once('close', () => silent.delete(socket));
+  });
+  app.server.on('request', ({ socket }) => silent.delete(socket));
+  app.addHook('preClose', (done) => {
+    isClosing = true;
+    app.server.keepAliveTimeout = 1;
+    for (const socket of silent) socket.destroy();
+    done();
   });
 }
 

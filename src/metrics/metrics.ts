@@ -33,6 +33,8 @@ export class Metrics {
   readonly #faults: Counter;
   readonly #children = new Map<string, RequestChildren>();
   readonly #batchChildren: { observe(questions: number): void }[] = [];
+  /** Sets the gauges. */
+  #look: (() => Promise<void>) | undefined;
 
   constructor() {
     const registers = [this.#registry];
@@ -75,17 +77,14 @@ export class Metrics {
     });
   }
 
-  /** Registers the gauges that ask the engine when they are scraped. */
+  /** Registers the gauges that ask the engine when they are scraped: all from one look, before any of them is written. */
   watch(gauges: Gauges): void {
     const registers = [this.#registry];
-    new Gauge({
+    const waitingQuestions = new Gauge({
       name: 'mutual_rooms_fan_out_waiting_questions',
       help: 'Questions that wait to be sent to a shard.',
       labelNames: ['shard'],
       registers,
-      collect() {
-        for (const [shard, waiting] of gauges.waiting.entries()) this.set({ shard }, waiting);
-      },
     });
     const memberships = new Gauge({
       name: 'mutual_rooms_memberships',
@@ -102,21 +101,27 @@ export class Metrics {
       help: 'Room IDs that have a number: joined by somebody now, or once.',
       registers,
     });
-    new Gauge({
+    const partBytes = new Gauge({
       name: 'mutual_rooms_bytes',
       help: 'Memory of the index by part.',
       labelNames: ['part'],
       registers,
-      async collect() {
-        // A failed engine has no figures; the scrape must still say that it failed.
-        if (gauges.failure !== undefined) return;
-        const stats = await gauges.stats();
-        memberships.set(stats.memberships);
-        users.set(stats.usersKnown);
-        rooms.set(stats.roomsKnown);
-        for (const [part, bytes] of Object.entries(stats.bytes)) this.set({ part }, bytes);
-      },
     });
+    this.#look = async () => {
+      for (const [shard, waiting] of gauges.waiting.entries()) waitingQuestions.set({ shard }, waiting);
+      // A failed engine has no figures; the scrape must still say that it failed.
+      if (gauges.failure !== undefined) return;
+      const stats = await gauges.stats().catch((error: unknown) => {
+        // This look was what found it out.
+        if (gauges.failure === undefined) throw error;
+        return undefined;
+      });
+      if (stats === undefined) return;
+      memberships.set(stats.memberships);
+      users.set(stats.usersKnown);
+      rooms.set(stats.roomsKnown);
+      for (const [part, bytes] of Object.entries(stats.bytes)) partBytes.set({ part }, bytes);
+    };
   }
 
   request(endpoint: string, status: number, seconds: number): void {
@@ -157,6 +162,7 @@ export class Metrics {
   }
 
   async text(): Promise<string> {
+    await this.#look?.();
     return this.#registry.metrics();
   }
 }
