@@ -44,7 +44,12 @@ export function describeShard(name: string, open: OpenShard): void {
       named(...Array.from({ length: count }, (_, index) => `${prefix}${index}:example.org`));
     const spelled = (list: readonly number[]): string =>
       list.map((room) => JSON.stringify(rooms.names.text(room))).join(',');
-    const ask = async (users: readonly UserNo[], start = 0, limit = 100, json = false): Promise<PageAnswer> => {
+    const ask = async (
+      users: readonly UserNo[],
+      start = 0,
+      limit = 100,
+      json = false,
+    ): Promise<PageAnswer> => {
       const reader = new AnswerReader(await shard.ask(pageQuestion(users, start, limit, json)));
       const page = reader.page();
       expect(reader.atEnd).toBe(true);
@@ -236,7 +241,11 @@ export function describeShard(name: string, open: OpenShard): void {
     describe('changes', () => {
       test('say what holds: twice is once (invariant I5)', async () => {
         const list = numbered(20);
-        const batch = joined(changes(alice, list), changes(alice, list.slice(0, 5), false), changes(bob, list));
+        const batch = joined(
+          changes(alice, list),
+          changes(alice, list.slice(0, 5), false),
+          changes(bob, list),
+        );
         expect(await shard.apply(batch)).toBe(45);
         const before = [await ask([alice]), await ask([bob]), await shard.stats()];
         expect(before[0]).toMatchObject({ rooms: list.slice(5) });
@@ -293,7 +302,9 @@ export function describeShard(name: string, open: OpenShard): void {
       test('forgetRoom goes over the users that it is told, in steps', async () => {
         const [left, right] = named('!left:x', '!right:x');
         const users = Array.from({ length: 10_000 }, (_, index) => (index + 1) as UserNo);
-        await shard.apply(joined(...users.map((user) => changes(user, user % 2 === 0 ? [left] : [left, right]))));
+        await shard.apply(
+          joined(...users.map((user) => changes(user, user % 2 === 0 ? [left] : [left, right]))),
+        );
         expect(await shard.forgetRoom(left, 0, 1)).toBe(0);
         expect(await shard.forgetRoom(left, 0, 4000)).toBe(3999);
         expect(await shares(9999 as UserNo, [3999, 4000, 10_000] as UserNo[])).toEqual([true, true, true]);

@@ -1,0 +1,70 @@
+/** The synchronous index and the engine under one interface: whoever asks should not be able to tell them apart. */
+import type { Change } from '../../src/base/change.js';
+import { MembershipEngine } from '../../src/engine/engine.js';
+import { MembershipIndex } from '../../src/engine/membership-index.js';
+import type { Applied, IndexStats, MutualOptions, MutualRooms } from '../../src/engine/questions.js';
+
+export interface Answerer {
+  join(userId: string, roomId: string): Promise<boolean>;
+  leave(userId: string, roomId: string): Promise<boolean>;
+  apply(changes: readonly Change[]): Promise<Applied>;
+  mutual(users: readonly string[], options?: MutualOptions): Promise<MutualRooms>;
+  shares(userId: string, otherId: string): Promise<boolean>;
+  sharesMany(userId: string, otherIds: readonly string[]): Promise<boolean[]>;
+  roomsOf(userId: string, options?: MutualOptions): Promise<MutualRooms>;
+  forgetUser(userId: string): Promise<number>;
+  forgetRoom(roomId: string): Promise<number>;
+  stats(): Promise<IndexStats>;
+  close(): Promise<void>;
+}
+
+function fromIndex(index: MembershipIndex): Answerer {
+  return {
+    join: async (userId, roomId) => index.join(userId, roomId),
+    leave: async (userId, roomId) => index.leave(userId, roomId),
+    apply: async (changes) =>
+      index.apply(
+        changes.map(({ userId, roomId, joined }) => ({
+          user_id: userId,
+          room_id: roomId,
+          membership: joined ? 'join' : 'leave',
+        })),
+      ),
+    mutual: async (users, options) => index.mutual(users, options),
+    shares: async (userId, otherId) => index.shares(userId, otherId),
+    sharesMany: async (userId, otherIds) => index.sharesMany(userId, otherIds),
+    roomsOf: async (userId, options) => index.roomsOf(userId, options),
+    forgetUser: async (userId) => index.forgetUser(userId),
+    forgetRoom: async (roomId) => index.forgetRoom(roomId),
+    stats: async () => index.stats(),
+    close: async () => {},
+  };
+}
+
+export interface AnswererKind {
+  readonly name: string;
+  readonly open: () => Promise<Answerer>;
+}
+
+export const answererKinds: readonly AnswererKind[] = [
+  { name: 'MembershipIndex', open: async () => fromIndex(new MembershipIndex()) },
+  ...[0, 1, 2, 7].map((shards) => ({
+    name: `MembershipEngine, shards: ${shards}`,
+    open: async () => MembershipEngine.open({ shards }),
+  })),
+];
+
+/** Watches whom an index is told of, so that one index can serve many tests. */
+export function rememberingUsers(answerer: Answerer): Set<string> {
+  const users = new Set<string>();
+  const { join, apply } = answerer;
+  answerer.join = async (userId, roomId) => {
+    users.add(userId);
+    return join.call(answerer, userId, roomId);
+  };
+  answerer.apply = async (changes) => {
+    for (const { userId } of changes) users.add(userId);
+    return apply.call(answerer, changes);
+  };
+  return users;
+}

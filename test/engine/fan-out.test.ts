@@ -1,0 +1,296 @@
+/** Do the questions of a turn travel together, within bounds, and is every one of them answered or refused? */
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { partitionRanges, type UserNo } from '../../src/base/ids.js';
+import { questionsPerTaskMax, questionsWaitingMax } from '../../src/base/limits.js';
+import { MembershipEngine } from '../../src/engine/engine.js';
+import { FanOut, type Receiver } from '../../src/engine/fan-out.js';
+import type { Shard } from '../../src/shard/shard.js';
+import { sharesQuestion, type Answers } from '../../src/shard/wire.js';
+import { expectAllEnded, startedBy } from '../shard/started-workers.js';
+
+/** Answers each question with its own second word, when told to: a real shard does not let itself be held up. */
+class HeldShard implements Shard {
+  readonly partitions = partitionRanges(1)[0];
+  readonly failure = undefined;
+  readonly remote: boolean;
+  readonly batches: number[][] = [];
+  readonly #held: { answer: () => void; fail: (error: unknown) => void }[] = [];
+
+  constructor(remote = true) {
+    this.remote = remote;
+  }
+
+  async ask(questions: Uint32Array): Promise<Answers> {
+    const asked = [...questions].filter((_, index) => index % 3 === 1);
+    this.batches.push(asked);
+    const numbers = Uint32Array.from(asked.flatMap((word) => [1, word]));
+    return new Promise((resolve, reject) => {
+      this.#held.push({ answer: () => resolve({ numbers, json: new Uint8Array(0) }), fail: reject });
+    });
+  }
+
+  /** Lets go of the oldest batch. */
+  async answer(): Promise<void> {
+    this.#held.shift()!.answer();
+    await turn();
+  }
+
+  async fail(error: unknown): Promise<void> {
+    this.#held.shift()!.fail(error);
+    await turn();
+  }
+
+  apply(): never {
+    throw new Error('the fan-out only asks');
+  }
+  forgetUser = this.apply;
+  forgetRoom = this.apply;
+  stats = this.apply;
+  close = this.apply;
+}
+
+async function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+function question(word: number): Uint32Array {
+  return sharesQuestion(word as UserNo, []);
+}
+
+/** What became of each question, in the order in which they heard of it. */
+class Log {
+  readonly heard: unknown[] = [];
+
+  receiver(word: number): Receiver {
+    return {
+      answer: (slot, { numbers }, at) => this.heard.push([word, slot, numbers[at]]),
+      fail: (error) => this.heard.push([word, error]),
+    };
+  }
+}
+
+function ask(fanOut: FanOut, log: Log, first: number, end: number): void {
+  for (let word = first; word < end; word += 1) fanOut.ask(question(word), log.receiver(word), 100 + word);
+}
+
+function answered(first: number, end: number): unknown[] {
+  return Array.from({ length: end - first }, (_, index) => [
+    first + index,
+    100 + first + index,
+    first + index,
+  ]);
+}
+
+function words(first: number, end: number): number[] {
+  return Array.from({ length: end - first }, (_, index) => first + index);
+}
+
+describe('a remote shard', () => {
+  test('is sent the questions of one turn in one batch, when the turn ends', async () => {
+    const shard = new HeldShard();
+    const sent = vi.fn();
+    const fanOut = new FanOut(shard, 4, { sent });
+    const log = new Log();
+    ask(fanOut, log, 0, 100);
+    expect([shard.batches.length, fanOut.waiting]).toEqual([0, 100]);
+    await turn();
+    expect(shard.batches).toEqual([words(0, 100)]);
+    expect(fanOut.waiting).toBe(0);
+    expect(sent.mock.calls).toEqual([[4, 100]]);
+    await shard.answer();
+    expect(log.heard).toEqual(answered(0, 100));
+  });
+
+  test('is at work on two batches at most; what comes meanwhile travels together', async () => {
+    const shard = new HeldShard();
+    const fanOut = new FanOut(shard, 0, undefined);
+    const log = new Log();
+    for (let at = 0; at < 5; at += 1) {
+      ask(fanOut, log, at * 10, at * 10 + 10);
+      await turn();
+    }
+    expect(shard.batches).toEqual([words(0, 10), words(10, 20)]);
+    expect(fanOut.waiting).toBe(30);
+    await shard.answer();
+    expect(shard.batches[2]).toEqual(words(20, 50));
+    expect(log.heard).toEqual(answered(0, 10));
+    await shard.answer();
+    await shard.answer();
+    expect(log.heard).toEqual(answered(0, 50));
+  });
+
+  test('is sent no more than questionsPerTaskMax at once', async () => {
+    const shard = new HeldShard();
+    const sent = vi.fn();
+    const fanOut = new FanOut(shard, 0, { sent });
+    const log = new Log();
+    const count = 3 * questionsPerTaskMax + 7;
+    ask(fanOut, log, 0, count);
+    await turn();
+    expect(fanOut.waiting).toBe(questionsPerTaskMax + 7);
+    for (let batch = 0; batch < 4; batch += 1) await shard.answer();
+    const full = questionsPerTaskMax;
+    expect(sent.mock.calls.map(([, questions]) => questions as number)).toEqual([full, full, full, 7]);
+    expect(log.heard).toEqual(answered(0, count));
+  });
+
+  test('that is behind refuses what is beyond questionsWaitingMax, and only that', async () => {
+    const shard = new HeldShard();
+    const fanOut = new FanOut(shard, 3, undefined);
+    const log = new Log();
+    ask(fanOut, log, 0, questionsWaitingMax);
+    expect(log.heard).toEqual([]);
+    ask(fanOut, log, questionsWaitingMax, questionsWaitingMax + 2);
+    const overloaded = expect.objectContaining({ code: 'OVERLOADED', retryAfterSeconds: 1 });
+    expect(log.heard).toEqual([
+      [questionsWaitingMax, overloaded],
+      [questionsWaitingMax + 1, overloaded],
+    ]);
+    log.heard.length = 0;
+    await turn();
+    // Two batches have left, so there is room again.
+    ask(fanOut, log, questionsWaitingMax, questionsWaitingMax + 5);
+    expect(log.heard).toEqual([]);
+    for (let batch = 0; batch <= questionsWaitingMax / questionsPerTaskMax; batch += 1) await shard.answer();
+    expect(log.heard).toEqual(answered(0, questionsWaitingMax + 5));
+    expect(fanOut.waiting).toBe(0);
+  });
+
+  test('that fails refuses the whole batch with its reason, and the next one is sent all the same', async () => {
+    const shard = new HeldShard();
+    const fanOut = new FanOut(shard, 0, undefined);
+    const log = new Log();
+    for (let at = 0; at < 3; at += 1) {
+      ask(fanOut, log, at * 3, at * 3 + 3);
+      await turn();
+    }
+    const reason = new Error('lost');
+    await shard.fail(reason);
+    expect(log.heard).toEqual(words(0, 3).map((word) => [word, reason]));
+    expect(shard.batches[2]).toEqual(words(6, 9));
+    await shard.answer();
+    await shard.answer();
+    expect(log.heard.slice(3)).toEqual(answered(3, 9));
+  });
+});
+
+test('an inline shard is asked at once, two at a time', async () => {
+  const shard = new HeldShard(false);
+  const fanOut = new FanOut(shard, 0, undefined);
+  const log = new Log();
+  ask(fanOut, log, 0, 5);
+  expect(shard.batches).toEqual([[0], [1]]);
+  await shard.answer();
+  expect(shard.batches).toEqual([[0], [1], [2, 3, 4]]);
+  await shard.answer();
+  await shard.answer();
+  expect(log.heard).toEqual(answered(0, 5));
+});
+
+describe('an engine over threads', () => {
+  async function openEngine() {
+    const sent = vi.fn();
+    const onShardFailure = vi.fn();
+    const { result: engine, workers } = await startedBy(async () =>
+      MembershipEngine.open({ shards: 2, observer: { sent }, onShardFailure }),
+    );
+    onTestFinished(async () => engine.close());
+    const changes = Array.from({ length: 2000 }, (_, index) => ({
+      userId: `@${index % 20}:x`,
+      roomId: `!${Math.floor(index / 20) % (1 + (index % 20) * 5)}:x`,
+      joined: true,
+    }));
+    await engine.apply(changes);
+    return { engine, workers, sent, onShardFailure };
+  }
+
+  test('sends each shard the questions of one turn in one batch, and answers each with its own', async () => {
+    const { engine, sent } = await openEngine();
+    const users = Array.from({ length: 200 }, (_, index) => `@${index % 20}:x`);
+    const together = await Promise.all([
+      ...users.map(async (user) => engine.mutual([user, '@19:x'])),
+      engine.sharesMany('@3:x', users),
+    ]);
+    expect(sent.mock.calls.toSorted()).toEqual([
+      [0, 201],
+      [1, 201],
+    ]);
+    const apart: unknown[] = [];
+    for (const user of users) apart.push(await engine.mutual([user, '@19:x']));
+    apart.push(await engine.sharesMany('@3:x', users));
+    expect(together).toEqual(apart);
+    expect(sent.mock.calls.slice(2)).toEqual(users.concat('').flatMap(() => [[0, 1], [1, 1]])); // prettier-ignore
+  });
+
+  test('refuses questions beyond the bound; those before are answered', async () => {
+    const { engine } = await openEngine();
+    const calls = Array.from({ length: questionsWaitingMax + 3 }, async () => engine.shares('@1:x', '@2:x'));
+    expect(engine.waiting).toEqual([questionsWaitingMax, questionsWaitingMax]);
+    const outcomes = await Promise.allSettled(calls);
+    const refused = outcomes.flatMap((outcome, index) => (outcome.status === 'rejected' ? [index] : []));
+    expect(refused).toEqual([0, 1, 2].map((index) => questionsWaitingMax + index));
+    expect(outcomes.at(-1)).toMatchObject({ reason: { code: 'OVERLOADED' } });
+    for (const outcome of outcomes.slice(0, questionsWaitingMax)) {
+      if (outcome.status !== 'fulfilled' || !outcome.value)
+        expect.fail('a question before the bound was refused');
+    }
+    expect(engine.waiting).toEqual([0, 0]);
+    expect(await engine.shares('@1:x', '@2:x')).toBe(true);
+  });
+
+  test('that loses one of its shards answers nothing any more, not even half', async () => {
+    const { engine, workers, onShardFailure } = await openEngine();
+    expect(engine.failure).toBeUndefined();
+    const calls = (): Promise<unknown>[] => [
+      engine.mutual(['@1:x', '@2:x']),
+      engine.mutual(['@unknown:x']),
+      engine.mutualPage(['@1:x', '@2:x'], 0, 10),
+      engine.sharesMany('@1:x', ['@2:x', '@3:x']),
+      engine.roomsOf('@19:x', { limit: 0 }),
+      engine.forgetUser('@1:x'),
+      engine.stats(),
+    ];
+    const underWay = Promise.allSettled(calls());
+    await workers[1].terminate();
+    for (const outcome of await underWay) {
+      // What both threads had answered before one of them ended is whole.
+      if (outcome.status === 'rejected') expect(outcome.reason).toMatchObject({ code: 'UNAVAILABLE' });
+    }
+    await vi.waitFor(() => expect(engine.failure).toBeTruthy());
+    for (const outcome of await Promise.allSettled(calls())) {
+      expect(outcome).toMatchObject({ status: 'rejected', reason: { code: 'UNAVAILABLE' } });
+    }
+    expect(onShardFailure.mock.calls).toEqual([[expect.any(Number), engine.failure]]);
+    await engine.close();
+    await expectAllEnded(workers);
+  });
+
+  test('that is closed refuses what is under way and what comes', async () => {
+    const { engine, workers, onShardFailure } = await openEngine();
+    const underWay = Promise.allSettled([engine.mutual(['@1:x']), engine.join('@1:x', '!new:x')]);
+    await engine.close();
+    for (const outcome of await underWay) {
+      expect(outcome).toMatchObject({ status: 'rejected', reason: { code: 'UNAVAILABLE' } });
+    }
+    await expect(engine.mutual(['@1:x'])).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    await expect(engine.join('@1:x', '!new:x')).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    expect(onShardFailure).not.toHaveBeenCalled();
+    await expectAllEnded(workers);
+  });
+});
+
+test.each([-1, 65, 1.5, NaN])('an engine of %d shards is refused', async (shards) => {
+  await expect(MembershipEngine.open({ shards })).rejects.toMatchObject({ code: 'INVALID' });
+});
+
+test('an engine has as many shards as it was told, and at least one', async () => {
+  for (const [shards, shardCount] of [
+    [0, 1],
+    [1, 1],
+    [3, 3],
+  ]) {
+    const engine = await MembershipEngine.open({ shards });
+    expect([engine.shardCount, engine.waiting.length]).toEqual([shardCount, shardCount]);
+    await engine.close();
+  }
+});

@@ -1,0 +1,104 @@
+/** Do batches take effect one after another, in order, within bounds, whatever becomes of the one before? */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Change } from '../../src/base/change.js';
+import { changesPerTaskMax, ingestWaitingMax } from '../../src/base/limits.js';
+import { MembershipEngine } from '../../src/engine/engine.js';
+import { Ingest } from '../../src/ingest/ingest.js';
+import { NaiveIndex } from '../model/naive-index.js';
+import { seededRandom } from '../model/random.js';
+
+describe.each([0, 2])('shards: %i', (shards) => {
+  let engine: MembershipEngine;
+  let ingest: Ingest;
+  beforeAll(async () => {
+    engine = await MembershipEngine.open({ shards });
+    ingest = new Ingest(engine);
+  });
+  afterAll(async () => engine.close());
+
+  function changes(userId: string, count: number, joined = true): Change[] {
+    return Array.from({ length: count }, (_, index) => ({ userId, roomId: `!${index}:x`, joined }));
+  }
+
+  test('answers count what changed something, and what did not', async () => {
+    expect(await ingest.apply([...changes('@counted:x', 10), ...changes('@counted:x', 4)])).toEqual({
+      applied: 10,
+      ignored: 4,
+    });
+    expect(await ingest.apply(changes('@counted:x', 12))).toEqual({ applied: 2, ignored: 10 });
+    expect(await ingest.apply(changes('@counted:x', 3, false))).toEqual({ applied: 3, ignored: 0 });
+    expect(await ingest.apply(changes('@stranger:x', 3, false))).toEqual({ applied: 0, ignored: 3 });
+    expect(await ingest.apply([])).toEqual({ applied: 0, ignored: 0 });
+  });
+
+  test('every question asked after the answer sees the changes', async () => {
+    for (let round = 0; round < 30; round += 1) {
+      await ingest.apply(changes('@seen:x', 5, round % 2 === 0));
+      expect((await engine.roomsOf('@seen:x')).count).toBe(round % 2 === 0 ? 5 : 0);
+    }
+  });
+
+  test('callers that do not wait for each other keep their order', async () => {
+    const oracle = new NaiveIndex();
+    const random = seededRandom(shards);
+    const settled: number[] = [];
+    const answers = Array.from({ length: ingestWaitingMax }, async (_, batch) => {
+      // Of few rooms and users, so that batches undo each other; some are larger than one task.
+      const list = Array.from({ length: batch % 9 === 0 ? changesPerTaskMax * 2 : 50 }, () => ({
+        userId: `@${random(4)}:ordered`,
+        roomId: `!${random(30)}:ordered`,
+        joined: random(2) === 0,
+      }));
+      const expected = oracle.apply(list);
+      expect(await ingest.apply(list), `batch ${batch}`).toEqual(expected);
+      settled.push(batch);
+    });
+    await Promise.all(answers);
+    expect(settled).toEqual(answers.map((_, batch) => batch));
+    for (const user of [0, 1, 2, 3].map((each) => `@${each}:ordered`)) {
+      expect((await engine.roomsOf(user)).rooms.sort()).toEqual(oracle.roomsOf(user));
+    }
+  });
+
+  test('a batch that fails does not stop the next, and leaves nothing behind', async () => {
+    const bad = [...changes('@half:x', 5), { userId: '@half:x', roomId: '', joined: true }];
+    const [before, failed, after, failedToo, last] = await Promise.allSettled([
+      ingest.apply(changes('@next:x', 3)),
+      ingest.apply(bad),
+      ingest.apply(changes('@next:x', 5)),
+      ingest.apply(bad),
+      ingest.apply(changes('@next:x', 1, false)),
+    ]);
+    expect(before).toMatchObject({ value: { applied: 3, ignored: 0 } });
+    expect(failed).toMatchObject({ status: 'rejected', reason: { code: 'INVALID' } });
+    expect(after).toMatchObject({ value: { applied: 2, ignored: 3 } });
+    expect(failedToo).toMatchObject({ status: 'rejected', reason: { code: 'INVALID' } });
+    expect(last).toMatchObject({ value: { applied: 1, ignored: 0 } });
+    expect((await engine.roomsOf('@half:x')).count).toBe(0);
+    expect((await engine.roomsOf('@next:x')).count).toBe(4);
+  });
+
+  test('beyond ingestWaitingMax waiting batches the next is refused, and there is room again later', async () => {
+    const waiting = Array.from({ length: ingestWaitingMax }, async (_, batch) =>
+      ingest.apply(changes(`@${batch}:waits`, 1)),
+    );
+    await expect(ingest.apply(changes('@refused:x', 1))).rejects.toMatchObject({
+      code: 'OVERLOADED',
+      retryAfterSeconds: 1,
+    });
+    expect(await Promise.all(waiting)).toEqual(waiting.map(() => ({ applied: 1, ignored: 0 })));
+    expect((await engine.roomsOf('@refused:x')).count).toBe(0);
+    // A batch that fails gives its place back too.
+    const bad = [{ userId: '', roomId: '!0:x', joined: true }];
+    await Promise.allSettled(Array.from({ length: ingestWaitingMax }, async () => ingest.apply(bad)));
+    expect(await ingest.apply(changes('@refused:x', 1))).toEqual({ applied: 1, ignored: 0 });
+  });
+});
+
+test('an engine that is closed refuses the changes', async () => {
+  const engine = await MembershipEngine.open();
+  const ingest = new Ingest(engine);
+  await engine.close();
+  const change = { userId: '@alice:x', roomId: '!tea:x', joined: true };
+  await expect(ingest.apply([change])).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+});
