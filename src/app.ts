@@ -60,8 +60,7 @@ export async function startApp(config: Config, { logger }: AppOptions): Promise<
     metrics.watch(engine);
     const ingest = new Ingest(engine);
 
-    const homeserver =
-      config.homeserver === undefined ? undefined : new Homeserver(config.homeserver.url);
+    const homeserver = config.homeserver === undefined ? undefined : new Homeserver(config.homeserver.url);
     const authenticator = openAuthenticator({
       staticTokens: config.auth.staticTokens,
       homeserver,

@@ -8,7 +8,7 @@
  * Promise: a change is seen by every question asked after its promise resolved. A shard that cannot answer makes the
  * whole answer an error, never a part of one.
  */
-import type { Change } from '../base/change.js';
+import { checkName, type Change } from '../base/change.js';
 import { PublicError } from '../base/errors.js';
 import { nobody, partitionOf, partitionRanges, type UserNo } from '../base/ids.js';
 import { changesPerTaskMax, roomsPerPageMax, usersPerForgetStep } from '../base/limits.js';
@@ -110,6 +110,12 @@ export class MembershipEngine {
 
   /** Gives names their numbers and sorts the changes by shard; applies nothing. */
   number(changes: readonly Change[]): NumberedChanges {
+    // All that may get a number are checked before any does: a bad one leaves nothing behind.
+    for (const { userId, roomId, joined } of changes) {
+      if (!joined) continue;
+      checkName('userId', userId);
+      checkName('roomId', roomId);
+    }
     const lists: number[][] = this.#shards.map(() => []);
     for (const { userId, roomId, joined } of changes) {
       // Who leaves a room that nobody was ever seen in, or was never seen, changes nothing and needs no number.

@@ -6,6 +6,7 @@
  * are under way, further ones wait and travel together next. An inline shard is asked at once: there is nothing to save.
  * Beyond `questionsWaitingMax` waiting questions, a shard refuses more (OVERLOADED).
  */
+import { assert } from '../base/assert.js';
 import { PublicError } from '../base/errors.js';
 import { questionsPerTaskMax, questionsWaitingMax } from '../base/limits.js';
 import type { Shard } from '../shard/shard.js';
@@ -128,4 +129,5 @@ function deliver(batch: readonly Waiting[], answers: Answers): void {
     receiver.answer(slot, answers, at + 1);
     at += 1 + answers.numbers[at];
   }
+  assert(at === answers.numbers.length, 'a batch has as many answers as questions');
 }

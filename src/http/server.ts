@@ -14,6 +14,9 @@ import { corsHeaders } from './json.js';
 import { errorBody, matrixErrorOf, sendError, unrecognized } from './errors.js';
 
 declare module 'fastify' {
+  interface FastifyRequest {
+    startedAtMs: number;
+  }
   interface FastifyContextConfig {
     /** Name of the endpoint in metrics: never anything that a client chose. */
     endpoint?: string;
@@ -40,6 +43,8 @@ export function createServer({ logger, metrics, clock = systemClock }: ServerOpt
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true }),
     requestTimeout: requestTimeoutMs,
+    // A logger for each request would be made before anybody knows whether it is needed.
+    childLoggerFactory: (parent) => parent,
     routerOptions: { maxParamLength: paramLengthMax },
     // On shutdown, what still arrives on an open connection is answered before that is closed.
     return503OnClosing: false,
@@ -70,17 +75,21 @@ export function createServer({ logger, metrics, clock = systemClock }: ServerOpt
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', (_request, payload, done) => done(null, payload));
 
-  const startedAtMs = new WeakMap<object, number>();
+  app.decorateRequest('startedAtMs', 0);
   app.addHook('onRequest', (request, reply, done) => {
-    startedAtMs.set(request, clock.monotonicMs());
-    void reply.headers(corsHeaders);
+    request.startedAtMs = clock.monotonicMs();
     if (request.raw.httpVersion === '1.1' && request.headers.host === undefined) {
       done(new MatrixError(400, 'M_UNKNOWN', 'the request has no Host header'));
     } else if (request.method === 'OPTIONS') void reply.code(204).send();
     else done();
   });
+  // Runs for everything but `sendJsonBytes`, which brings the same headers.
+  app.addHook('onSend', (_request, reply, payload, done) => {
+    void reply.headers(corsHeaders);
+    done(null, payload);
+  });
   app.addHook('onResponse', (request, reply, done) => {
-    const seconds = (clock.monotonicMs() - (startedAtMs.get(request) ?? 0)) / 1000;
+    const seconds = (clock.monotonicMs() - request.startedAtMs) / 1000;
     metrics.request(request.routeOptions.config.endpoint ?? 'unknown', reply.statusCode, seconds);
     done();
   });

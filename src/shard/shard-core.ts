@@ -2,7 +2,7 @@
  * The shard's work, the same in a worker thread and inline: reads questions and changes as wire.ts lays them out, asks
  * its `Membership`, and lays out the answers. Knows nothing of threads.
  *
- * Cost: one copy of the answers; the scratch arrays they are built in are kept, at most as large as the largest batch.
+ * Cost: allocates nothing as a rule; the scratch arrays that answers are built in are kept, as large as the largest batch.
  */
 import { assert } from '../base/assert.js';
 import type { RoomNo, UserNo } from '../base/ids.js';
@@ -24,6 +24,7 @@ export class ShardCore {
     this.#names = names;
   }
 
+  /** @returns views of scratch memory that the next call overwrites: who keeps them copies them */
   ask(questions: Uint32Array): Answers {
     this.#numbersEnd = 0;
     this.#jsonEnd = 0;
@@ -33,7 +34,10 @@ export class ShardCore {
       else at = this.#shares(questions, at);
     }
     assert(at === questions.length, 'the last question ends where the batch does');
-    return { numbers: this.#numbers.slice(0, this.#numbersEnd), json: this.#json.slice(0, this.#jsonEnd) };
+    return {
+      numbers: this.#numbers.subarray(0, this.#numbersEnd),
+      json: this.#json.subarray(0, this.#jsonEnd),
+    };
   }
 
   apply(changes: Uint32Array): number {

@@ -23,7 +23,7 @@ export default function run(task: ShardTask): Answers | Uint8Array | number {
   switch (task.kind) {
     case 'ask':
       names.adopt(task.names);
-      return core.ask(task.numbers);
+      return exactCopy(core.ask(task.numbers));
     case 'apply':
       names.adopt(task.names);
       return core.apply(task.numbers);
@@ -32,7 +32,12 @@ export default function run(task: ShardTask): Answers | Uint8Array | number {
     case 'forgetRoom':
       return core.membership.forgetRoom(task.room, task.first, task.end);
     case 'stats':
-      // A copy of its own: a view of the packer's buffer would be sent with the whole buffer.
+      // A copy, for the same reason as `exactCopy`.
       return Uint8Array.from(pack(core.stats()));
   }
+}
+
+/** A view would be sent with all the memory behind it. */
+function exactCopy({ numbers, json }: Answers): Answers {
+  return { numbers: numbers.slice(), json: json.slice() };
 }
