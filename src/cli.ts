@@ -3,5 +3,11 @@
 import { run } from './commands/program.js';
 import { processTerminal } from './commands/terminal.js';
 
+// Who reads our output may stop early, as `head` does: then there is nobody left to tell.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0);
+  throw error;
+});
+
 // Set rather than exit(): what was written to a pipe still has to leave.
 process.exitCode = await run(process.argv.slice(2), processTerminal);

@@ -2,8 +2,8 @@
  * Collects the questions of one event-loop turn and sends them to their shards together: one task a shard and turn, not
  * one a request. A piscina task alone takes ten times as long as one among many.
  *
- * A remote shard's questions leave when the turn ends, at most `questionsPerTaskMax` in a task; while `tasksInFlightMax`
- * are under way, further ones wait and travel together next. An inline shard is asked at once: there is nothing to save.
+ * Questions to a shard in another thread leave when the turn ends, at most `questionsPerTaskMax` in a task; while `tasksInFlightMax`
+ * are under way, further ones wait and travel together next. An inline shard answers at once: there is nothing to save.
  * Beyond `questionsWaitingMax` waiting questions, a shard refuses more (OVERLOADED).
  */
 import { assert } from '../base/assert.js';
@@ -57,6 +57,15 @@ export class FanOut {
 
   /** @param slot is given back with the answer, so that a receiver that asks many shards knows which one spoke */
   ask(question: Uint32Array, receiver: Receiver, slot: number): void {
+    if (this.#shard.askNow !== undefined) {
+      this.#observer?.sent(this.#index, 1);
+      try {
+        receiver.answer(slot, this.#shard.askNow(question), 1);
+      } catch (error) {
+        receiver.fail(error);
+      }
+      return;
+    }
     if (this.#waiting.length >= questionsWaitingMax) {
       receiver.fail(
         new PublicError(
@@ -70,8 +79,7 @@ export class FanOut {
       return;
     }
     this.#waiting.push({ question, receiver, slot });
-    if (!this.#shard.remote) this.#flush();
-    else if (!this.#flushScheduled) {
+    if (!this.#flushScheduled) {
       this.#flushScheduled = true;
       setImmediate(() => {
         this.#flushScheduled = false;

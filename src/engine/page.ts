@@ -89,7 +89,8 @@ export class PageCall implements Receiver {
     return {
       count,
       rooms,
-      json: pieces.length === 1 ? pieces[0] : Buffer.concat(pieces),
+      // A copy even of one piece: an inline shard's is scratch memory.
+      json: Buffer.concat(pieces),
       nextStart: rooms.length < beyond ? previous + 1 : undefined,
     };
   }

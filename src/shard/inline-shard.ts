@@ -7,11 +7,10 @@ import type { PartitionRange, RoomNo, UserNo } from '../base/ids.js';
 import type { Names } from '../intern/names.js';
 import type { Shard } from './shard.js';
 import { ShardCore } from './shard-core.js';
-import type { Answers, ShardStats } from './wire.js';
+import { exactCopy, type Answers, type ShardStats } from './wire.js';
 
 export class InlineShard implements Shard {
   readonly partitions: PartitionRange;
-  readonly remote = false;
   failure: string | undefined;
   readonly #core: ShardCore;
 
@@ -22,7 +21,12 @@ export class InlineShard implements Shard {
 
   async ask(questions: Uint32Array): Promise<Answers> {
     this.#checkOpen();
-    return pooledCopy(this.#core.ask(questions));
+    return exactCopy(this.#core.ask(questions));
+  }
+
+  askNow(questions: Uint32Array): Answers {
+    this.#checkOpen();
+    return this.#core.ask(questions);
   }
 
   async apply(changes: Uint32Array): Promise<number> {
@@ -52,13 +56,4 @@ export class InlineShard implements Shard {
   #checkOpen(): void {
     if (this.failure !== undefined) throw new PublicError('UNAVAILABLE', `the shard is ${this.failure}`);
   }
-}
-
-/** From node's buffer pool: an array buffer of its own for each answer would cost more than the intersection. */
-function pooledCopy({ numbers, json }: Answers): Answers {
-  const copy = Buffer.allocUnsafe(numbers.byteLength);
-  // The pool hands out multiples of eight bytes, so the words are aligned.
-  const words = new Uint32Array(copy.buffer, copy.byteOffset, numbers.length);
-  words.set(numbers);
-  return { numbers: words, json: Buffer.from(json) };
 }

@@ -33,7 +33,6 @@ export interface PooledShardOptions {
 
 export class PooledShard implements Shard {
   readonly partitions: PartitionRange;
-  readonly remote = true;
   failure: string | undefined;
   readonly #pool: Piscina<ShardTask, Answers & Uint8Array & number>;
   readonly #names: Names;

@@ -11,12 +11,15 @@ import type { Answers, ShardStats } from './wire.js';
 
 export interface Shard {
   readonly partitions: PartitionRange;
-  /** Whether a call travels, so that many questions in one call are much cheaper than many calls. */
-  readonly remote: boolean;
   /** Why the shard cannot answer, or undefined while it can. */
   readonly failure: string | undefined;
   /** @param questions as wire.ts lays them out */
   ask(questions: Uint32Array): Promise<Answers>;
+  /**
+   * The same at once, where the shard is on the caller's thread: no promise and no copy.
+   * @returns views of scratch memory that the next call overwrites
+   */
+  askNow?(questions: Uint32Array): Answers;
   /** @param changes as wire.ts lays them out; @returns how many changed anything */
   apply(changes: Uint32Array): Promise<number>;
   /** @returns how many memberships that ended */

@@ -55,6 +55,11 @@ export interface Answers {
   readonly json: Uint8Array;
 }
 
+/** A copy that can be kept and sent: a view would be sent with all the memory behind it. */
+export function exactCopy({ numbers, json }: Answers): Answers {
+  return { numbers: numbers.slice(), json: json.slice() };
+}
+
 /** What one shard holds; a record by parts, in bytes. */
 export interface ShardStats {
   readonly memberships: number;

@@ -8,7 +8,7 @@ import { pack } from 'msgpackr';
 import { assert } from '../base/assert.js';
 import { roomNames } from '../intern/interner.js';
 import { ShardCore } from './shard-core.js';
-import type { Answers, ShardTask } from './wire.js';
+import { exactCopy, type Answers, type ShardTask } from './wire.js';
 
 const names = roomNames();
 let core: ShardCore | undefined;
@@ -35,9 +35,4 @@ export default function run(task: ShardTask): Answers | Uint8Array | number {
       // A copy, for the same reason as `exactCopy`.
       return Uint8Array.from(pack(core.stats()));
   }
-}
-
-/** A view would be sent with all the memory behind it. */
-function exactCopy({ numbers, json }: Answers): Answers {
-  return { numbers: numbers.slice(), json: json.slice() };
 }

@@ -12,13 +12,8 @@ import { expectAllEnded, startedBy } from '../shard/started-workers.js';
 class HeldShard implements Shard {
   readonly partitions = partitionRanges(1)[0];
   readonly failure = undefined;
-  readonly remote: boolean;
   readonly batches: number[][] = [];
   readonly #held: { answer: () => void; fail: (error: unknown) => void }[] = [];
-
-  constructor(remote = true) {
-    this.remote = remote;
-  }
 
   async ask(questions: Uint32Array): Promise<Answers> {
     const asked = [...questions].filter((_, index) => index % 3 === 1);
@@ -85,7 +80,7 @@ function words(first: number, end: number): number[] {
   return Array.from({ length: end - first }, (_, index) => first + index);
 }
 
-describe('a remote shard', () => {
+describe('a shard in a thread', () => {
   test('is sent the questions of one turn in one batch, when the turn ends', async () => {
     const shard = new HeldShard();
     const sent = vi.fn();
@@ -174,17 +169,37 @@ describe('a remote shard', () => {
   });
 });
 
-test('an inline shard is asked at once, two at a time', async () => {
-  const shard = new HeldShard(false);
-  const fanOut = new FanOut(shard, 0, undefined);
-  const log = new Log();
-  ask(fanOut, log, 0, 5);
-  expect(shard.batches).toEqual([[0], [1]]);
-  await shard.answer();
-  expect(shard.batches).toEqual([[0], [1], [2, 3, 4]]);
-  await shard.answer();
-  await shard.answer();
-  expect(log.heard).toEqual(answered(0, 5));
+describe('a shard that answers at once', () => {
+  class PresentShard extends HeldShard {
+    askNow(questions: Uint32Array): Answers {
+      if (questions[1] === 3) throw new Error('not this one');
+      return { numbers: Uint32Array.of(1, questions[1]), json: new Uint8Array(0) };
+    }
+  }
+
+  test('is asked one question at a time, and has answered when `ask` returns', () => {
+    const sent = vi.fn();
+    const fanOut = new FanOut(new PresentShard(), 2, { sent });
+    const log = new Log();
+    ask(fanOut, log, 0, 3);
+    expect(log.heard).toEqual(answered(0, 3));
+    expect(fanOut.waiting).toBe(0);
+    expect(sent.mock.calls).toEqual([
+      [2, 1],
+      [2, 1],
+      [2, 1],
+    ]);
+  });
+
+  test('fails the question that it throws at, and no other', () => {
+    const fanOut = new FanOut(new PresentShard(), 0, undefined);
+    const log = new Log();
+    ask(fanOut, log, 2, 5);
+    expect(log.heard).toHaveLength(3);
+    expect(log.heard[0]).toEqual(answered(2, 3)[0]);
+    expect(log.heard[1]).not.toEqual(answered(3, 4)[0]);
+    expect(log.heard[2]).toEqual(answered(4, 5)[0]);
+  });
 });
 
 describe('an engine over threads', () => {
