@@ -10,4 +10,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 });
 
 // Set rather than exit(): what was written to a pipe still has to leave.
+// The timer keeps the process until then: a fetch whose peer hangs up holds nothing that would, and node would end here.
+const alive = setInterval(() => undefined, 2 ** 30);
 process.exitCode = await run(process.argv.slice(2), processTerminal);
+clearInterval(alive);

@@ -25,7 +25,7 @@ export interface MembershipRecord {
 }
 
 /**
- * Reads one decoded NDJSON line or msgpack element. Unknown keys are allowed, so that whole events can be fed in.
+ * Reads one decoded NDJSON line or msgpack element. Unknown keys are passed over.
  * @throws PublicError INVALID with a message that names the field and what it takes.
  */
 export function changeFrom(value: unknown): Change {

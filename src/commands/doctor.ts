@@ -153,7 +153,11 @@ async function port({ host, port: number }: Address, name = 'listen'): Promise<F
   const health = await ask(`${url}/health`);
   if (health.status !== 200 || health.body.status !== 'alive') return fail(name, taken);
   const ready = await ask(`${url}/ready`);
-  if (ready.status === 200) return ok(name, `a server runs on ${where} and is ready`);
+  if (ready.status === 200)
+    return ok(
+      name,
+      `a mutual-rooms server runs on ${where} and is ready; stop it before another one is started there`,
+    );
   return warn(
     name,
     `a server runs on ${where} but is not ready (${ready.text}); wait, or restart it and import again`,
@@ -175,10 +179,12 @@ function tryToListen(host: string, number: number): Promise<NodeJS.ErrnoExceptio
 async function homeserver({ url }: HomeserverConfig): Promise<Finding[]> {
   const versions = await ask(`${url}/_matrix/client/versions`);
   if (versions.status !== 200 || !Array.isArray(versions.body.versions)) {
+    const what =
+      versions.status === 200
+        ? 'answers /_matrix/client/versions with something else'
+        : 'does not answer /_matrix/client/versions';
     const advice = 'correct homeserver.url, or start the homeserver';
-    return [
-      fail('homeserver', `${url} does not answer /_matrix/client/versions (${versions.text}); ${advice}`),
-    ];
+    return [fail('homeserver', `${url} ${what} (${versions.text}); ${advice}`)];
   }
   const found = ok('homeserver', `${url} answers /_matrix/client/versions`);
   const whoami = await ask(`${url}/_matrix/client/v3/account/whoami`, 'mutual-rooms-doctor');

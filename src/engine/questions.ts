@@ -52,6 +52,7 @@ export interface IndexStats {
 
 /** @throws PublicError INVALID */
 export function checkUsers(users: readonly string[]): void {
+  if (!Array.isArray(users)) throw new PublicError('INVALID', 'users must be an array of user IDs');
   if (users.length < 1 || users.length > usersPerQuestionMax) {
     throw new PublicError(
       'INVALID',

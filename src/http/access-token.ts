@@ -16,15 +16,11 @@ export function findAccessToken(request: FastifyRequest): string | undefined {
   return typeof token === 'string' && token !== '' ? token : undefined;
 }
 
-/** @throws MatrixError 401 M_MISSING_TOKEN */
-export function accessTokenOf(request: FastifyRequest): string {
+/** @param whose what to send, for the error's text. @throws MatrixError 401 M_MISSING_TOKEN */
+export function accessTokenOf(request: FastifyRequest, whose = 'your access token'): string {
   const token = findAccessToken(request);
   if (token === undefined) {
-    throw new MatrixError(
-      401,
-      'M_MISSING_TOKEN',
-      'send your access token as "Authorization: Bearer <token>"',
-    );
+    throw new MatrixError(401, 'M_MISSING_TOKEN', `send ${whose} as "Authorization: Bearer <token>"`);
   }
   return token;
 }

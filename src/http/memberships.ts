@@ -39,7 +39,12 @@ export function addMemberships(app: FastifyInstance, deps: MembershipsDeps): voi
       config: { endpoint: 'memberships' },
       // Before a byte of the body is looked at.
       onRequest: async (request) => {
-        if (!timingSafeEqual(sha256(accessTokenOf(request)), tokenHash)) {
+        if (
+          !timingSafeEqual(
+            sha256(accessTokenOf(request, 'the service_token of the configuration')),
+            tokenHash,
+          )
+        ) {
           throw new MatrixError(401, 'M_UNKNOWN_TOKEN', 'this is not the service_token of the configuration');
         }
       },
@@ -67,6 +72,14 @@ async function ingestBody(
   const read = readers.get(type);
   if (read === undefined) {
     throw new MatrixError(415, 'M_UNKNOWN', `Content-Type must be ${[...readers.keys()].join(' or ')}`);
+  }
+  const encoding = request.headers['content-encoding'] ?? 'identity';
+  if (encoding !== 'identity') {
+    throw new MatrixError(
+      415,
+      'M_UNKNOWN',
+      `Content-Encoding ${encoding} is not taken: send the body unpacked`,
+    );
   }
   const result: IngestAnswer = { applied: 0, ignored: 0, rejected: [], rejected_count: 0 };
   const { raw } = request;

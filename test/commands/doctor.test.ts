@@ -99,10 +99,13 @@ describe('doctor', () => {
   it('tells the running server from another one on its port', async () => {
     const alive: [number, unknown] = [200, { status: 'alive' }];
     const cases: [answers: Record<string, [number, unknown]>, text: RegExp][] = [
-      [{ '/health': alive, '/ready': [200, {}] }, /^ok {4}listen: a server runs on \S+ and is ready/],
+      [
+        { '/health': alive, '/ready': [200, {}] },
+        /^ok {4}listen: a mutual-rooms server runs on \S+ and is ready/,
+      ],
       [
         { '/health': alive, '/ready': [503, {}] },
-        /^warn {2}listen: a server runs on \S+ but is not ready \(status 503\)/,
+        /^warn {2}listen: a mutual-rooms server runs on \S+ but is not ready \(status 503\)/,
       ],
       [{}, /^FAIL {2}listen: \S+ is taken by something else; stop that, or choose another listen\.port/],
     ];

@@ -335,6 +335,17 @@ test.each([
   }
 });
 
+test('a packed body: 415 that says to send it unpacked', async () => {
+  const answer = await server.ask(membershipsPath, {
+    method: 'POST',
+    token: serviceToken,
+    headers: { 'content-type': 'application/x-ndjson', 'content-encoding': 'gzip' },
+    body: linesOf(bothIn(['!packed'])),
+  });
+  expect(answer.status).toBe(415);
+  expect(answer.json.error).toContain('unpacked');
+});
+
 test('no media type: 415', async () => {
   const answer = await server.ask(membershipsPath, { method: 'POST', token: serviceToken, body: 'x' });
   expect(answer.status).toBe(415);
