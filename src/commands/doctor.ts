@@ -160,7 +160,7 @@ async function port({ host, port: number }: Address, name = 'listen'): Promise<F
     );
   return warn(
     name,
-    `a server runs on ${where} but is not ready (${ready.text}); wait, or restart it and import again`,
+    `a mutual-rooms server runs on ${where} but is not ready (${ready.text}); wait, or restart it and import again`,
   );
 }
 
