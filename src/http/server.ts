@@ -29,6 +29,9 @@ const wrongMethod = 'wrong_method';
 /** Longest path parameter: a user ID of 255 bytes, each of them percent-encoded. */
 const paramLengthMax = 3 * 255;
 
+/** On shutdown, what is in flight has this long to be finished. */
+const shutdownGraceMs = 30_000;
+
 /** A request that has not arrived whole by then is given up: the longest import body on a slow line. */
 const requestTimeoutMs = 5 * 60_000;
 
@@ -157,6 +160,8 @@ function endConnectionsOnClose(app: FastifyInstance): void {
     isClosing = true;
     app.server.keepAliveTimeout = 1;
     for (const socket of silent) socket.destroy();
+    // A body that stopped coming would hold the shutdown for ever: node watches no request any more by now.
+    setTimeout(() => app.server.closeAllConnections(), shutdownGraceMs).unref();
     done();
   });
 }
