@@ -42,7 +42,11 @@ export async function startApp(config: Config, { logger }: AppOptions): Promise<
   /** What to close, last opened first. */
   const opened: { close(): Promise<unknown> }[] = [];
   const close = async (): Promise<void> => {
-    for (const each of opened.splice(0).reverse()) await each.close();
+    const results: PromiseSettledResult<unknown>[] = [];
+    for (const each of opened.splice(0).reverse())
+      results.push(...(await Promise.allSettled([each.close()])));
+    // One that failed to close keeps none of the others open.
+    for (const result of results) if (result.status === 'rejected') throw result.reason;
   };
   try {
     const engine = await MembershipEngine.open({
@@ -82,7 +86,11 @@ export async function startApp(config: Config, { logger }: AppOptions): Promise<
       pageSize: config.pageSize,
     });
     addVersions(server, {
-      askHomeserver: homeserver === undefined ? undefined : (credentials) => homeserver.versions(credentials),
+      askHomeserver:
+        homeserver === undefined
+          ? undefined
+          : (credentials) =>
+              homeserver.versions(isOurs(config, credentials?.accessToken) ? undefined : credentials),
       advertiseV119: config.versions.advertiseV119,
     });
     addHealth(server, engine);
@@ -115,6 +123,11 @@ export async function startApp(config: Config, { logger }: AppOptions): Promise<
     await close();
     throw error;
   }
+}
+
+/** A token of the static table and the service token are no business of the homeserver's. */
+function isOurs({ auth, serviceToken }: Config, token: string | undefined): boolean {
+  return token !== undefined && (auth.staticTokens.has(token) || token === serviceToken);
 }
 
 function cacheOptions({ homeserver }: Config): CacheOptions | undefined {

@@ -21,8 +21,20 @@ export const roomsPerPageMax = 10_000;
 /** Questions that may wait for one shard before further ones are refused with 503. */
 export const questionsWaitingMax = 16_384;
 
-/** Questions that travel to a worker in one task: bounds the time that one task holds a shard. */
+/** Questions that travel to a worker in one task. */
 export const questionsPerTaskMax = 512;
+
+/**
+ * What the questions of one task may cost together (shard/wire.ts `questionCost`: about a room each): bounds the time that
+ * one task holds a shard, and the memory of its answers. A question that costs more travels alone.
+ */
+export const costPerTaskMax = 20_000;
+
+/** The same for all questions that wait for one shard. */
+export const costWaitingMax = 2_000_000;
+
+/** Scratch memory that a shard keeps between batches; what an unusually large batch needed beyond it is given back. */
+export const scratchBytesMax = 2 ** 20;
 
 /** Changes that travel to a worker in one task: about a millisecond of work, so that queries slip in between. */
 export const changesPerTaskMax = 2_048;

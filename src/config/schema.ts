@@ -93,6 +93,8 @@ export const schema = z.strictObject({
       .strictObject({
         url: key(z.string().refine(isHomeserverUrl), {
           takes: 'an http or https URL without user, query and fragment, such as http://127.0.0.1:8008',
+          // One that is refused for its user may hold a password.
+          secret: true,
           description: 'Base URL of the homeserver, as this server reaches it.',
         }),
         whoami_cache: key(

@@ -8,9 +8,10 @@
  * Promise: a change is seen by every question asked after its promise resolved. A shard that cannot answer makes the
  * whole answer an error, never a part of one.
  */
+import { assert } from '../base/assert.js';
 import { checkName, type Change } from '../base/change.js';
 import { PublicError } from '../base/errors.js';
-import { nobody, partitionOf, partitionRanges, type UserNo } from '../base/ids.js';
+import { nobody, roomNoEnd, partitionOf, partitionRanges, type UserNo } from '../base/ids.js';
 import { changesPerTaskMax, roomsPerPageMax, usersPerForgetStep } from '../base/limits.js';
 import { roomInterner, userInterner } from '../intern/interner.js';
 import { InlineShard } from '../shard/inline-shard.js';
@@ -242,6 +243,7 @@ export class MembershipEngine {
   async #page(users: readonly string[], start: number, limit: number, wantsJson: boolean): Promise<Page> {
     checkUsers(users);
     checkLimit(limit);
+    assert(start >= 0 && start <= roomNoEnd, 'a page starts at a RoomNo');
     const numbers = users.map((user) => this.#userNo(user));
     const call = new PageCall(this.#shards.length, start, limit);
     const question = pageQuestion(numbers, start, limit, wantsJson);

@@ -7,11 +7,11 @@
  * answers of a turn then leave together, which is worth 30 % of the requests a second (`npm run bench -- http`).
  * Beyond `questionsWaitingMax` waiting questions, a shard refuses more (OVERLOADED).
  */
-import { assert } from '../base/assert.js';
+import { AssertionError, assert } from '../base/assert.js';
 import { PublicError } from '../base/errors.js';
-import { questionsPerTaskMax, questionsWaitingMax } from '../base/limits.js';
+import { costPerTaskMax, costWaitingMax, questionsPerTaskMax, questionsWaitingMax } from '../base/limits.js';
 import type { Shard } from '../shard/shard.js';
-import type { Answers } from '../shard/wire.js';
+import { questionCost, type Answers } from '../shard/wire.js';
 
 const tasksInFlightMax = 2;
 
@@ -42,6 +42,8 @@ export class FanOut {
   readonly #index: number;
   readonly #observer: FanOutObserver | undefined;
   #waiting: Waiting[] = [];
+  /** Of all that wait. */
+  #costWaiting = 0;
   #tasksInFlight = 0;
   #flushScheduled = false;
 
@@ -58,19 +60,21 @@ export class FanOut {
 
   /** @param slot is given back with the answer, so that a receiver that asks many shards knows which one spoke */
   ask(question: Uint32Array, receiver: Receiver, slot: number): void {
-    if (this.#waiting.length >= questionsWaitingMax) {
+    const cost = questionCost(question);
+    if (this.#waiting.length >= questionsWaitingMax || this.#costWaiting + cost > costWaitingMax) {
       receiver.fail(
-        new PublicError(
-          'OVERLOADED',
-          `${questionsWaitingMax} questions wait for shard ${this.#index}; ask again later`,
-          {
-            retryAfterSeconds: 1,
-          },
-        ),
+        new PublicError('OVERLOADED', 'too many questions wait for an answer; ask again later', {
+          retryAfterSeconds: 1,
+        }),
       );
       return;
     }
     this.#waiting.push({ question, receiver, slot });
+    this.#costWaiting += cost;
+    this.#schedule();
+  }
+
+  #schedule(): void {
     if (!this.#flushScheduled) {
       this.#flushScheduled = true;
       setImmediate(() => {
@@ -81,9 +85,22 @@ export class FanOut {
     }
   }
 
+  /** The next questions, as many as one task may hold: at least one. */
+  #takeBatch(): Waiting[] {
+    let count = 0;
+    let cost = 0;
+    while (count < this.#waiting.length && count < questionsPerTaskMax) {
+      const next = questionCost(this.#waiting[count].question);
+      if (count > 0 && cost + next > costPerTaskMax) break;
+      cost += next;
+      count += 1;
+    }
+    this.#costWaiting -= cost;
+    return this.#waiting.splice(0, count);
+  }
+
   #answerNow(): void {
-    const batch = this.#waiting;
-    this.#waiting = [];
+    const batch = this.#takeBatch();
     this.#observer?.sent(this.#index, batch.length);
     for (const { question, receiver, slot } of batch) {
       try {
@@ -93,19 +110,12 @@ export class FanOut {
         receiver.fail(error);
       }
     }
+    if (this.#waiting.length > 0) this.#schedule();
   }
 
   #flush(): void {
-    while (this.#waiting.length > 0 && this.#tasksInFlight < tasksInFlightMax) {
-      let batch = this.#waiting;
-      if (batch.length > questionsPerTaskMax) {
-        batch = this.#waiting.slice(0, questionsPerTaskMax);
-        this.#waiting = this.#waiting.slice(questionsPerTaskMax);
-      } else {
-        this.#waiting = [];
-      }
-      void this.#send(batch);
-    }
+    while (this.#waiting.length > 0 && this.#tasksInFlight < tasksInFlightMax)
+      void this.#send(this.#takeBatch());
   }
 
   async #send(batch: readonly Waiting[]): Promise<void> {
@@ -139,10 +149,18 @@ function join(batch: readonly Waiting[]): Uint32Array {
 }
 
 function deliver(batch: readonly Waiting[], answers: Answers): void {
+  // Measured whole before anyone is answered: a batch that does not add up answers nobody.
+  let end = 0;
+  for (let index = 0; index < batch.length && end < answers.numbers.length; index += 1)
+    end += 1 + answers.numbers[end];
+  if (end !== answers.numbers.length) {
+    const fault = new AssertionError('a batch has as many answers as questions');
+    for (const { receiver } of batch) receiver.fail(fault);
+    return;
+  }
   let at = 0;
   for (const { receiver, slot } of batch) {
     receiver.answer(slot, answers, at + 1);
     at += 1 + answers.numbers[at];
   }
-  assert(at === answers.numbers.length, 'a batch has as many answers as questions');
 }

@@ -6,7 +6,7 @@ import type { FastifyRequest } from 'fastify';
 import type { Credentials } from '../auth/authenticator.js';
 import { MatrixError } from '../base/matrix-error.js';
 
-const bearer = /^Bearer +(\S+) *$/i;
+const bearer = /^Bearer +(\S(?:.*\S)?) *$/i;
 
 /** @returns undefined when the request has none */
 export function findAccessToken(request: FastifyRequest): string | undefined {
@@ -16,11 +16,21 @@ export function findAccessToken(request: FastifyRequest): string | undefined {
   return typeof token === 'string' && token !== '' ? token : undefined;
 }
 
-/** @param whose what to send, for the error's text. @throws MatrixError 401 M_MISSING_TOKEN */
-export function accessTokenOf(request: FastifyRequest, whose = 'your access token'): string {
+/** The same without the query string: for a secret that no proxy's log should ever hold. */
+export function findBearerToken(request: FastifyRequest): string | undefined {
+  const { authorization } = request.headers;
+  return authorization === undefined ? undefined : bearer.exec(authorization)?.[1];
+}
+
+/** @throws MatrixError 401 M_MISSING_TOKEN */
+export function accessTokenOf(request: FastifyRequest): string {
   const token = findAccessToken(request);
   if (token === undefined) {
-    throw new MatrixError(401, 'M_MISSING_TOKEN', `send ${whose} as "Authorization: Bearer <token>"`);
+    throw new MatrixError(
+      401,
+      'M_MISSING_TOKEN',
+      'send your access token as "Authorization: Bearer <token>"',
+    );
   }
   return token;
 }

@@ -31,6 +31,9 @@ export function matrixErrorOf(error: unknown): MatrixError | undefined {
   // What fastify itself refuses: a body too large, a media type that it has no parser for, a path that does not decode.
   const status = (error as { statusCode?: unknown }).statusCode;
   if (error instanceof Error && typeof status === 'number' && status >= 400 && status < 500) {
+    // Fastify's own texts of these repeat the path, and with it whatever the query string holds.
+    if (status === 414) return new MatrixError(400, 'M_INVALID_PARAM', 'the user ID in the path is too long');
+    if (status === 400) return new MatrixError(400, 'M_UNKNOWN', 'the path or the headers cannot be read');
     return new MatrixError(status, status === 413 ? 'M_TOO_LARGE' : 'M_UNKNOWN', error.message);
   }
   return undefined;

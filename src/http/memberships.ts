@@ -14,7 +14,7 @@ import type { Ingest } from '../ingest/ingest.js';
 import type { Metrics } from '../metrics/metrics.js';
 import { readMsgpack } from '../source/msgpack.js';
 import { readNdjson } from '../source/ndjson.js';
-import { accessTokenOf } from './access-token.js';
+import { findBearerToken } from './access-token.js';
 import { sendJson } from './json.js';
 
 const membershipsPath = '/_mutual_rooms/v1/memberships';
@@ -39,19 +39,18 @@ export function addMemberships(app: FastifyInstance, deps: MembershipsDeps): voi
       config: { endpoint: 'memberships' },
       // Before a byte of the body is looked at.
       onRequest: async (request) => {
-        if (
-          !timingSafeEqual(
-            sha256(accessTokenOf(request, 'the service_token of the configuration')),
-            tokenHash,
-          )
-        ) {
+        const token = findBearerToken(request);
+        if (token === undefined) {
+          const text = 'send the service_token of the configuration as "Authorization: Bearer <token>"';
+          throw new MatrixError(401, 'M_MISSING_TOKEN', text);
+        }
+        if (!timingSafeEqual(sha256(token), tokenHash)) {
           throw new MatrixError(401, 'M_UNKNOWN_TOKEN', 'this is not the service_token of the configuration');
         }
       },
     },
     async (request, reply) => {
       const result = await ingestBody(request, deps);
-      deps.metrics.changes(result.applied, result.ignored, result.rejected_count);
       return sendJson(reply, result);
     },
   );
@@ -66,7 +65,7 @@ interface IngestAnswer {
 
 async function ingestBody(
   request: FastifyRequest,
-  { ingest, bodyBytesMax }: MembershipsDeps,
+  { ingest, metrics, bodyBytesMax }: MembershipsDeps,
 ): Promise<IngestAnswer> {
   const type = request.headers['content-type']?.split(';')[0].trim().toLowerCase() ?? '';
   const read = readers.get(type);
@@ -89,6 +88,7 @@ async function ingestBody(
   try {
     for await (const items of read(body)) {
       const changes: Change[] = [];
+      const rejectedBefore = result.rejected_count;
       for (const { line, change, fault } of items) {
         if (change !== undefined) changes.push(change);
         else {
@@ -100,6 +100,7 @@ async function ingestBody(
       const { applied, ignored } = await ingest.apply(changes);
       result.applied += applied;
       result.ignored += ignored;
+      metrics.changes(applied, ignored, result.rejected_count - rejectedBefore);
     }
   } catch (error) {
     // The client went away: no fault of ours, and what was applied stays.

@@ -30,7 +30,7 @@ const wrongMethod = 'wrong_method';
 const paramLengthMax = 3 * 255;
 
 /** On shutdown, what is in flight has this long to be finished. */
-const shutdownGraceMs = 30_000;
+const shutdownGraceMs = 10_000;
 
 /** A request that has not arrived whole by then is given up: the longest import body on a slow line. */
 const requestTimeoutMs = 5 * 60_000;
@@ -189,5 +189,5 @@ function answerUnparsed(error: Error & { code?: string }, socket: Socket, metric
     connection: 'close',
   };
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
-  socket.end(`HTTP/1.1 ${status} ${text}\r\n${lines.join('')}\r\n${body}`);
+  socket.end(`HTTP/1.1 ${status} ${text}\r\n${lines.join('')}\r\n${body}`, () => socket.destroy());
 }

@@ -3,10 +3,11 @@
  * mutual rooms. A homeserver that does not answer makes this an error: half an answer would switch features off.
  *
  * All four flags are true because all four spellings are served (http/mutual-rooms.ts). `v1.19` is added only when the
- * configuration says so: it promises the rest of that version too, and every known client is content with a flag.
+ * configuration says so, or when there is no homeserver: it promises the rest of that version too, and every known client is content with a flag.
  */
 import type { FastifyInstance } from 'fastify';
 import type { Credentials } from '../auth/authenticator.js';
+import { MatrixError } from '../base/matrix-error.js';
 import { credentialsOf, findAccessToken } from './access-token.js';
 import { sendJson } from './json.js';
 
@@ -32,17 +33,37 @@ export function addVersions(app: FastifyInstance, { askHomeserver, advertiseV119
     const theirs =
       askHomeserver === undefined
         ? { versions: [specVersion] }
-        : await askHomeserver(token === undefined ? undefined : credentialsOf(request, token));
+        : await ask(askHomeserver, token === undefined ? undefined : credentialsOf(request, token));
     return sendJson(reply, merge(theirs, advertiseV119));
   });
 }
 
+/** The answer needs no token: one that the homeserver refuses must not end the client's session here. */
+async function ask(
+  askHomeserver: NonNullable<VersionsDeps['askHomeserver']>,
+  credentials: Credentials | undefined,
+): Promise<Record<string, unknown>> {
+  try {
+    return await askHomeserver(credentials);
+  } catch (error) {
+    const refused = error instanceof MatrixError && (error.status === 401 || error.status === 403);
+    if (credentials === undefined || !refused) throw error;
+    return askHomeserver(undefined);
+  }
+}
+
 function merge(theirs: Record<string, unknown>, advertiseV119: boolean): Record<string, unknown> {
-  const versions = Array.isArray(theirs.versions) ? (theirs.versions as unknown[]) : [];
-  const features = theirs.unstable_features;
+  const { versions, unstable_features: features } = theirs;
+  if (!Array.isArray(versions) || versions.some((version) => typeof version !== 'string')) {
+    throw new MatrixError(502, 'M_UNKNOWN', 'the homeserver answered versions without a list of versions');
+  }
+  const known = versions as string[];
   return {
     ...theirs,
-    versions: advertiseV119 && !versions.includes(specVersion) ? [...versions, specVersion] : versions,
-    unstable_features: { ...(typeof features === 'object' ? features : undefined), ...flags },
+    versions: advertiseV119 && !known.includes(specVersion) ? [...known, specVersion] : known,
+    unstable_features: {
+      ...(typeof features === 'object' && !Array.isArray(features) ? features : undefined),
+      ...flags,
+    },
   };
 }

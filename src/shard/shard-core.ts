@@ -6,7 +6,7 @@
  */
 import { assert } from '../base/assert.js';
 import type { RoomNo, UserNo } from '../base/ids.js';
-import { roomsPerPageMax } from '../base/limits.js';
+import { roomsPerPageMax, scratchBytesMax } from '../base/limits.js';
 import type { Names } from '../intern/names.js';
 import { Membership } from './membership.js';
 import { pageHeaderWords, questionKind, type Answers, type ShardStats } from './wire.js';
@@ -28,6 +28,8 @@ export class ShardCore {
   ask(questions: Uint32Array): Answers {
     this.#numbersEnd = 0;
     this.#jsonEnd = 0;
+    if (this.#json.length > scratchBytesMax) this.#json = new Uint8Array(scratchBytesMax);
+    if (this.#numbers.byteLength > scratchBytesMax) this.#numbers = new Uint32Array(scratchBytesMax / 4);
     let at = 0;
     while (at < questions.length) {
       if (questions[at] === questionKind.page) at = this.#page(questions, at);

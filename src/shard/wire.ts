@@ -43,6 +43,11 @@ export function sharesQuestion(user: UserNo, others: ArrayLike<UserNo>): Uint32A
   return words;
 }
 
+/** What a question costs to answer, in rooms spelled or users looked at. */
+export function questionCost(question: Uint32Array): number {
+  return question[0] === questionKind.page ? question[2] + question[4] : question[2];
+}
+
 /** Words of a page's answer before its rooms. */
 export const pageHeaderWords = 4;
 
