@@ -30,8 +30,8 @@ export const questionsPerTaskMax = 512;
  */
 export const costPerTaskMax = 20_000;
 
-/** The same for all questions that wait for one shard. */
-export const costWaitingMax = 2_000_000;
+/** The same for all questions that wait for one shard: a thousand of the largest, about three seconds of work. */
+export const costWaitingMax = 10_000_000;
 
 /** Scratch memory that a shard keeps between batches; what an unusually large batch needed beyond it is given back. */
 export const scratchBytesMax = 2 ** 20;

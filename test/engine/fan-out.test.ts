@@ -222,7 +222,7 @@ describe('an engine over threads', () => {
     const { engine, sent } = await openEngine();
     const users = Array.from({ length: 200 }, (_, index) => `@${index % 20}:x`);
     const together = await Promise.all([
-      ...users.map(async (user) => engine.mutual([user, '@19:x'])),
+      ...users.map(async (user) => engine.mutual([user, '@19:x'], { limit: 90 })),
       engine.sharesMany('@3:x', users),
     ]);
     expect(sent.mock.calls.toSorted()).toEqual([
@@ -230,10 +230,22 @@ describe('an engine over threads', () => {
       [1, 201],
     ]);
     const apart: unknown[] = [];
-    for (const user of users) apart.push(await engine.mutual([user, '@19:x']));
+    for (const user of users) apart.push(await engine.mutual([user, '@19:x'], { limit: 90 }));
     apart.push(await engine.sharesMany('@3:x', users));
     expect(together).toEqual(apart);
     expect(sent.mock.calls.slice(2)).toEqual(users.concat('').flatMap(() => [[0, 1], [1, 1]])); // prettier-ignore
+  });
+
+  test('sends no more in one task than it may cost, and refuses what would wait for too long', async () => {
+    const { engine, sent } = await openEngine();
+    const pages = async (count: number) =>
+      Promise.allSettled(Array.from({ length: count }, async () => engine.mutual(['@1:x', '@2:x'])));
+    expect(new Set((await pages(50)).map(({ status }) => status))).toEqual(new Set(['fulfilled']));
+    expect(Math.max(...sent.mock.calls.map(([, questions]) => Number(questions)))).toBeLessThanOrEqual(2);
+    const outcomes = await pages(1_200);
+    expect(outcomes[0].status).toBe('fulfilled');
+    expect(outcomes.at(-1)).toMatchObject({ status: 'rejected', reason: { code: 'OVERLOADED' } });
+    expect((await engine.mutual(['@1:x', '@2:x'])).count).toBeGreaterThan(0);
   });
 
   test('refuses questions beyond the bound; those before are answered', async () => {

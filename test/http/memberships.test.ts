@@ -346,6 +346,26 @@ test('a packed body: 415 that says to send it unpacked', async () => {
   expect(answer.json.error).toContain('unpacked');
 });
 
+test('the service token in the query string: 401, for proxies log it', async () => {
+  const path = `${membershipsPath}?access_token=${serviceToken}`;
+  const answer = await server.ask(path, {
+    method: 'POST',
+    headers: { 'content-type': 'application/x-ndjson' },
+    body: '{}',
+  });
+  expect([answer.status, answer.json.errcode]).toEqual([401, 'M_MISSING_TOKEN']);
+});
+
+test('a service token with a space in it, as in "change me"', async () => {
+  const other = await openServer(testConfig({ serviceToken: 'change me' }));
+  const answer = await other.ask(membershipsPath, {
+    method: 'POST',
+    headers: { authorization: 'Bearer change me', 'content-type': 'application/x-ndjson' },
+    body: linesOf(bothIn(['!spaced'])),
+  });
+  expect(answer.status).toBe(200);
+});
+
 test('no media type: 415', async () => {
   const answer = await server.ask(membershipsPath, { method: 'POST', token: serviceToken, body: 'x' });
   expect(answer.status).toBe(415);

@@ -52,6 +52,14 @@ describe('with a homeserver', () => {
     expect((await server.ask(versionsPath)).json.unstable_features).toEqual(flags);
   });
 
+  test.each([{}, { versions: 'no' }, { versions: [7] }])(
+    'an answer without versions, %j: 502, not a half one',
+    async (body) => {
+      stub.versions = { status: 200, body };
+      expect((await (await open()).ask(versionsPath)).status).toBe(502);
+    },
+  );
+
   test('`v1.19` only when configured, and never twice', async () => {
     expect((await (await open(false)).ask(versionsPath)).json.versions).toEqual(['v1.11', 'v1.12']);
     const server = await open(true);
