@@ -101,7 +101,7 @@ function corsOf(headers: Headers): Record<string, string> {
 
 export async function run({ smoke }: RunOptions): Promise<void> {
   const wrk = hasWrk();
-  const rounds = smoke ? 1 : 5;
+  const rounds = smoke ? 1 : 3;
   const seconds = smoke ? 1 : 2;
   const rows: string[][] = [];
   for (const shards of [0, 1]) {
