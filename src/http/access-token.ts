@@ -10,8 +10,7 @@ const bearer = /^Bearer +(\S(?:.*\S)?) *$/i;
 
 /** @returns undefined when the request has none */
 export function findAccessToken(request: FastifyRequest): string | undefined {
-  const { authorization } = request.headers;
-  if (authorization !== undefined) return bearer.exec(authorization)?.[1];
+  if (request.headers.authorization !== undefined) return findBearerToken(request);
   const token = (request.query as Record<string, unknown>).access_token;
   return typeof token === 'string' && token !== '' ? token : undefined;
 }
