@@ -3,7 +3,7 @@
  * --expose-gc; answers with one message.
  */
 import { userInterner } from '#dist/intern/interner';
-import { UserIds } from './user-ids.js';
+import { UserIds } from './data/user-ids.js';
 
 export type InternKind = 'interner' | 'Map';
 

@@ -10,7 +10,7 @@ import { userInterner } from '#dist/intern/interner';
 import { checksumCell, compare, formatNumber, printTable, ratioCells } from './harness.js';
 import { seededRandom, type Random, type RunOptions } from './harness.js';
 import type { InternKind, MemoryAnswer } from './intern-memory.js';
-import { UserIds } from './user-ids.js';
+import { UserIds } from './data/user-ids.js';
 
 /** Names looked up in one timed run. */
 const lookupsPerRun = 10_000;

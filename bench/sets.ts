@@ -10,7 +10,7 @@ import { RoomSets } from '#dist/sets/room-sets';
 import { roomsPerPageMax } from '#dist/base/limits';
 import { gallopRatio, packedCountMax, probeCountMax } from '#dist/sets/thresholds';
 import { compare, printTable, ratioCells, type RunOptions } from './harness.js';
-import { pairCountFor, pairsOf, type Pair } from './room-data.js';
+import { pairCountFor, pairsOf, type Pair } from './data/room-pairs.js';
 import { runThresholds } from './thresholds.js';
 import {
   anyByMerge,

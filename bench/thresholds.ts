@@ -17,7 +17,7 @@ import {
   type RunOptions,
 } from './harness.js';
 import { mergeInto, searchInto } from './plain-intersections.js';
-import { pairCountFor, pairsOf } from './room-data.js';
+import { pairCountFor, pairsOf } from './data/room-pairs.js';
 
 const target = new Uint32Array(4096);
 const unpacked = new Uint32Array(100_000);

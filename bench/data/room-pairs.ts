@@ -2,7 +2,7 @@
  * Which rooms do benches intersect? Sets as a shard has them: a million rooms, spread evenly over its partitions, dense
  * within each, and half of the smaller set's rooms common.
  */
-import { seededRandom } from './harness.js';
+import { seededRandom } from '../harness.js';
 
 const roomsInAll = 2 ** 20;
 
