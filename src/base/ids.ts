@@ -21,8 +21,8 @@ export const partitionCount = 64;
 export const sequenceBits = 25;
 const sequenceCountMax = 2 ** sequenceBits;
 
-/** One past the last RoomNo there can be. */
-export const roomNoEnd = partitionCount * sequenceCountMax;
+/** One past the last RoomNo there can be: one below 2^31, so that a RoomNo + 1 is below it too (sets/packed-runs.ts). */
+export const roomNoEnd = partitionCount * sequenceCountMax - 1;
 
 export function partitionOf(room: RoomNo): number {
   return room >>> sequenceBits;

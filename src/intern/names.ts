@@ -60,10 +60,11 @@ export class Names {
    */
   append(lane: number, bytes: Uint8Array, length: number, needsEscape: boolean): number {
     const sequence = this.#laneCounts[lane];
-    if (sequence > this.#sequenceMask) {
+    // The last one is never given out: ids.ts says why for rooms.
+    if (sequence === this.#sequenceMask) {
       throw new PublicError(
         'FULL',
-        `all ${2 ** this.#laneBits} numbers of lane ${lane} are used; rebuild the index`,
+        `all ${this.#sequenceMask} numbers of lane ${lane} are used; rebuild the index`,
       );
     }
     const size = headerBytes + length;

@@ -4,15 +4,17 @@
  * Sets of n users are taken packed ones first, then from the smallest up. The total counts every common room; `rooms` holds only those from
  * `start` on, at most `limit`, ascending. With one user the intersection is the set itself.
  *
- * Cost: packed with packed is a merge or, past `gallopRatio`, a search a member of the shorter one; packed with bitmap
- * at most one native intersection; bitmap with bitmap is Roaring's own. Nothing is allocated unless a bitmap is made.
+ * Cost: packed with packed is a merge or a search a member of the shorter one (run-intersection.ts); packed with bitmap
+ * a look-up a member or one native intersection; bitmap with bitmap is Roaring's own. Nothing is allocated unless a
+ * bitmap is made.
  */
 import { assert } from '../base/assert.js';
 import { roomsPerPageMax, usersPerQuestionMax } from '../base/limits.js';
 import { bitmapCopy, bitmapIntersection, bitmapOf, bitmapRank, type Bitmap } from './bitmap.js';
-import { RunView, lowerBound } from './packed-runs.js';
+import { RunView, isSingle, lowerBound } from './packed-runs.js';
 import { emptySet, type RoomSets } from './room-sets.js';
-import { gallopRatio, packedCountMax, probeCountMax } from './thresholds.js';
+import { intersectRuns, runsShare } from './run-intersection.js';
+import { probeCountMax } from './thresholds.js';
 
 export class Intersection {
   /** How many rooms all the sets share. */
@@ -26,7 +28,6 @@ export class Intersection {
   readonly #sets: RoomSets;
   readonly #left = new RunView();
   readonly #right = new RunView();
-  readonly #candidates = new Uint32Array(packedCountMax);
   readonly #order = new Uint32Array(usersPerQuestionMax);
 
   constructor(sets: RoomSets) {
@@ -46,8 +47,7 @@ export class Intersection {
     } else {
       sets.runs.open(left, this.#left);
       sets.runs.open(right, this.#right);
-      if (this.#left.count <= this.#right.count) this.#twoRuns(this.#left, this.#right, start, limit);
-      else this.#twoRuns(this.#right, this.#left, start, limit);
+      this.#page(intersectRuns(this.#left, this.#right, this.rooms), start, limit);
     }
   }
 
@@ -76,6 +76,7 @@ export class Intersection {
   any(left: number, right: number): boolean {
     const sets = this.#sets;
     if (left === emptySet || right === emptySet) return false;
+    if (isSingle(left) && isSingle(right)) return left === right;
     if (sets.isBitmap(left)) {
       if (sets.isBitmap(right)) return sets.bitmap(left).intersects(sets.bitmap(right));
       return this.#anyOfRunInBitmap(right, sets.bitmap(left));
@@ -83,9 +84,7 @@ export class Intersection {
     if (sets.isBitmap(right)) return this.#anyOfRunInBitmap(left, sets.bitmap(right));
     sets.runs.open(left, this.#left);
     sets.runs.open(right, this.#right);
-    return this.#left.count <= this.#right.count
-      ? anyOfTwoRuns(this.#left, this.#right)
-      : anyOfTwoRuns(this.#right, this.#left);
+    return runsShare(this.#left, this.#right);
   }
 
   #reset(limit: number): void {
@@ -95,49 +94,25 @@ export class Intersection {
     this.taken = 0;
   }
 
-  #found(room: number, start: number, limit: number): void {
-    this.count += 1;
-    if (room < start) return;
-    this.beyond += 1;
-    if (this.taken < limit) {
-      this.rooms[this.taken] = room;
-      this.taken += 1;
-    }
-  }
-
-  /** @param small the one with no more members than `large` */
-  #twoRuns(small: RunView, large: RunView, start: number, limit: number): void {
-    if (small.count * gallopRatio < large.count) {
-      let from = 0;
-      for (let index = 0; index < small.count && from < large.count; index += 1) {
-        const room = small.words[small.start + index];
-        from += lowerBound(large.words, large.start + from, large.count - from, room);
-        if (from < large.count && large.words[large.start + from] === room) this.#found(room, start, limit);
-      }
-      return;
-    }
-    const left = small.words;
-    const right = large.words;
-    let at = small.start;
-    let other = large.start;
-    const end = at + small.count;
-    const otherEnd = other + large.count;
-    while (at < end && other < otherEnd) {
-      const room = left[at];
-      const otherRoom = right[other];
-      if (room === otherRoom) this.#found(room, start, limit);
-      if (room <= otherRoom) at += 1;
-      if (otherRoom <= room) other += 1;
-    }
+  /** Cuts the page out of `rooms`, which holds all `common` rooms. */
+  #page(common: number, start: number, limit: number): void {
+    const { rooms } = this;
+    const below = start === 0 ? 0 : lowerBound(rooms, 0, common, start);
+    if (below > 0) rooms.copyWithin(0, below, common);
+    this.count = common;
+    this.beyond = common - below;
+    this.taken = Math.min(limit, this.beyond);
   }
 
   #runWithBitmap(run: number, bitmap: Bitmap, start: number, limit: number): void {
     const view = this.#left;
     this.#sets.runs.open(run, view);
     if (view.count <= probeCountMax) {
+      let common = 0;
       for (let index = view.start; index < view.start + view.count; index += 1) {
-        if (bitmap.has(view.words[index])) this.#found(view.words[index], start, limit);
+        if (bitmap.has(view.words[index])) this.rooms[common++] = view.words[index];
       }
+      this.#page(common, start, limit);
       return;
     }
     const common = bitmapOf(view.words.subarray(view.start, view.start + view.count));
@@ -180,7 +155,7 @@ export class Intersection {
   /** @param order a packed set first, then any */
   #manyFromRun(order: Uint32Array, start: number, limit: number): void {
     const sets = this.#sets;
-    const candidates = this.#candidates;
+    const candidates = this.rooms;
     sets.runs.open(order[0], this.#left);
     const { words, start: from, count } = this.#left;
     for (let index = 0; index < count; index += 1) candidates[index] = words[from + index];
@@ -192,7 +167,7 @@ export class Intersection {
         if (sets.has(order[index], candidates[candidate])) candidates[kept++] = candidates[candidate];
       }
     }
-    for (let index = 0; index < kept; index += 1) this.#found(candidates[index], start, limit);
+    this.#page(kept, start, limit);
   }
 
   #anyOfRunInBitmap(run: number, bitmap: Bitmap): boolean {
@@ -209,29 +184,4 @@ export class Intersection {
     }
     return false;
   }
-}
-
-/** @param small the one with no more members than `large` */
-function anyOfTwoRuns(small: RunView, large: RunView): boolean {
-  if (small.count * gallopRatio < large.count) {
-    let from = 0;
-    for (let index = 0; index < small.count && from < large.count; index += 1) {
-      const room = small.words[small.start + index];
-      from += lowerBound(large.words, large.start + from, large.count - from, room);
-      if (from < large.count && large.words[large.start + from] === room) return true;
-    }
-    return false;
-  }
-  let at = small.start;
-  let other = large.start;
-  const end = at + small.count;
-  const otherEnd = other + large.count;
-  while (at < end && other < otherEnd) {
-    const room = small.words[at];
-    const otherRoom = large.words[other];
-    if (room === otherRoom) return true;
-    if (room < otherRoom) at += 1;
-    else other += 1;
-  }
-  return false;
 }

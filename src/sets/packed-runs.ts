@@ -1,32 +1,50 @@
 /**
  * Sorted runs of RoomNo in slabs of size classes: the form of nearly every room set, at 4 bytes a room and no object.
  *
- * A run lies in a slot of the smallest class that holds it, padded with `padding`, which is above every RoomNo. So the
- * length needs no header: it is where the padding begins, and that is after the next smaller class's capacity. Freed
- * slots are chained through their first word and used again.
+ * A run of one room is its handle and takes no slot: a third of all users are in one room, and of a shard's users more.
+ * A longer one lies in a slot of the smallest class that holds it, padded with `padding`, which is above every RoomNo.
+ * So the length needs no header: it is where the padding begins, and that is after the next smaller class's capacity.
+ * Freed slots are chained through their first word and used again.
  *
- * A handle is (class << 27 | slot): never 0. Chunks never move, so growth copies nothing.
+ * A handle is room + 1, or 2^31 | class << 26 | slot: never 0. Chunks never move, so growth copies nothing.
  * Cost: insert and remove move at most `packedCountMax` words; slots are on average nine tenths full.
  */
 import { assert } from '../base/assert.js';
 import { PublicError } from '../base/errors.js';
+import { roomNoEnd } from '../base/ids.js';
 import { packedCountMax } from './thresholds.js';
 
 /** Above every RoomNo. */
 const padding = 0xffffffff;
 
-const capacities = [0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512];
+/** The first class is there to give the second one its least count; runs of one room have no slot. */
+const capacities = [
+  1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048,
+];
 assert(capacities.at(-1) === packedCountMax, 'the largest class holds the largest run');
 
-const slotBits = 27;
+/** Handles from here on name a slot; those below are a room + 1. */
+const slotFlag = 2 ** 31;
+assert(roomNoEnd < slotFlag, 'the handle of a single room stays below those of slots');
+const slotBits = 26;
 const slotMask = 2 ** slotBits - 1;
 const chunkWords = 2 ** 14;
 
+/** Beyond this, `copyWithin` is faster than a loop. */
+const wordsMovedByHand = 32;
+
 /** The class of a handle that is not a packed run's but a bitmap's (room-sets.ts). */
 export const bitmapClass = 31;
+assert(capacities.length <= bitmapClass, 'no class of runs is the one of bitmaps');
 
+/** Whether the handle is of a set that holds one room: two such sets share it when their handles are equal. */
+export function isSingle(handle: number): boolean {
+  return handle < slotFlag;
+}
+
+/** @param handle one that is no single room's */
 export function classOf(handle: number): number {
-  return handle >>> slotBits;
+  return (handle >>> slotBits) & 31;
 }
 
 export function slotOf(handle: number): number {
@@ -36,7 +54,7 @@ export function slotOf(handle: number): number {
 export function handleOf(sizeClass: number, slot: number): number {
   if (slot > slotMask)
     throw new PublicError('FULL', 'a shard holds no more sets of this size; use more shards');
-  return ((sizeClass << slotBits) | slot) >>> 0;
+  return (slotFlag | (sizeClass << slotBits) | slot) >>> 0;
 }
 
 /** The slots of one capacity. */
@@ -84,17 +102,24 @@ export class RunView {
   words: Uint32Array = new Uint32Array(0);
   start = 0;
   count = 0;
+  /** What `words` is for a single room. */
+  readonly one = new Uint32Array(1);
 }
 
 export class PackedRuns {
-  readonly #slabs = capacities.map(
-    (capacity, index) => new Slab(Math.max(capacity, 1), (capacities[index - 1] ?? 0) + 1),
-  );
+  readonly #slabs = capacities.map((capacity, index) => new Slab(capacity, (capacities[index - 1] ?? 0) + 1));
   readonly #view = new RunView();
 
   /** Points `view` at the run; valid until the next change. */
   open(handle: number, view: RunView): void {
-    const slab = this.#slabs[handle >>> slotBits];
+    if (isSingle(handle)) {
+      view.one[0] = handle - 1;
+      view.words = view.one;
+      view.start = 0;
+      view.count = 1;
+      return;
+    }
+    const slab = this.#slabs[classOf(handle)];
     const slot = handle & slotMask;
     const words = slab.chunks[slot >>> slab.chunkBits];
     const start = (slot & slab.chunkMask) * slab.capacity;
@@ -112,13 +137,12 @@ export class PackedRuns {
 
   /** A new run of one room. */
   single(room: number): number {
-    const slot = this.#slabs[1].take();
-    this.#slabs[1].chunks[slot >>> this.#slabs[1].chunkBits][slot & this.#slabs[1].chunkMask] = room;
-    return handleOf(1, slot);
+    return room + 1;
   }
 
   /** A new run. @param rooms ascending, distinct, 1 to `packedCountMax` */
   create(rooms: Uint32Array): number {
+    if (rooms.length === 1) return this.single(rooms[0]);
     let sizeClass = 1;
     while (capacities[sizeClass] < rooms.length) sizeClass += 1;
     const { words, start, handle } = this.#take(sizeClass);
@@ -135,9 +159,9 @@ export class PackedRuns {
     const view = this.#view;
     this.open(handle, view);
     const { words, start, count } = view;
-    const sizeClass = classOf(handle);
+    const sizeClass = isSingle(handle) ? 0 : classOf(handle);
     if (count < capacities[sizeClass]) {
-      words.copyWithin(start + index + 1, start + index, start + count);
+      moveUp(words, start + index, start + count);
       words[start + index] = room;
       return handle;
     }
@@ -146,13 +170,14 @@ export class PackedRuns {
     copyRun(words, start, next.words, next.start, index);
     next.words[next.start + index] = room;
     copyRun(words, start + index, next.words, next.start + index + 1, count - index);
-    next.words.fill(padding, next.start + count + 1, next.start + capacities[sizeClass + 1]);
+    for (let at = count + 1; at < capacities[sizeClass + 1]; at += 1) next.words[next.start + at] = padding;
     this.release(handle);
     return next.handle;
   }
 
   /** Takes out the room at `index`. @returns the run's handle from now on, 0 when it is empty */
   removeAt(handle: number, index: number): number {
+    if (isSingle(handle)) return 0;
     const view = this.#view;
     this.open(handle, view);
     const { words, start, count } = view;
@@ -162,9 +187,10 @@ export class PackedRuns {
       words[start + count - 1] = padding;
       return handle;
     }
-    if (count === 1) {
+    if (count === 2) {
+      const remaining = words[start + 1 - index];
       this.release(handle);
-      return 0;
+      return this.single(remaining);
     }
     // One fewer fills the next smaller class exactly: no padding.
     const next = this.#take(sizeClass - 1);
@@ -175,7 +201,7 @@ export class PackedRuns {
   }
 
   release(handle: number): void {
-    this.#slabs[classOf(handle)].give(slotOf(handle));
+    if (!isSingle(handle)) this.#slabs[classOf(handle)].give(slotOf(handle));
   }
 
   /** Bytes of the slabs, free slots included. */
@@ -190,6 +216,7 @@ export class PackedRuns {
     const view = new RunView();
     this.open(handle, view);
     const { words, start, count } = view;
+    if (isSingle(handle)) return undefined;
     for (let index = 1; index < count; index += 1) {
       if (words[start + index - 1] >= words[start + index])
         return `run holds ${words[start + index]} out of order`;
@@ -213,16 +240,30 @@ export class PackedRuns {
   }
 }
 
-/** Index of the first member that is not below `room`; `count` when there is none. */
+/**
+ * Index of the first member that is not below `room`; `count` when there is none.
+ *
+ * Without a branch to mispredict: rooms are below 2^31, so the sign of a difference says which one is smaller.
+ */
 export function lowerBound(words: Uint32Array, start: number, count: number, room: number): number {
-  let low = 0;
-  let high = count;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (words[start + middle] < room) low = middle + 1;
-    else high = middle;
+  if (count === 0) return 0;
+  let base = start;
+  let length = count;
+  while (length > 1) {
+    const half = length >>> 1;
+    base += half & ((words[base + half - 1] - room) >> 31);
+    length -= half;
   }
-  return low;
+  return base - start + ((words[base] - room) >>> 31);
+}
+
+/** Makes room for one word at `at`. The builtin costs a call: few words are moved one by one. */
+function moveUp(words: Uint32Array, at: number, end: number): void {
+  if (end - at > wordsMovedByHand) {
+    words.copyWithin(at + 1, at, end);
+    return;
+  }
+  for (let index = end; index > at; index -= 1) words[index] = words[index - 1];
 }
 
 /** Most runs are a few words long: a loop beats `set(subarray())`, which makes an object. */

@@ -10,7 +10,16 @@
  */
 import { assert } from '../base/assert.js';
 import { bitmapBytes, bitmapCopy, bitmapFault, bitmapOf, type Bitmap } from './bitmap.js';
-import { PackedRuns, RunView, bitmapClass, classOf, handleOf, lowerBound, slotOf } from './packed-runs.js';
+import {
+  PackedRuns,
+  RunView,
+  bitmapClass,
+  classOf,
+  handleOf,
+  isSingle,
+  lowerBound,
+  slotOf,
+} from './packed-runs.js';
 import { packedCountMax, packedCountMin } from './thresholds.js';
 
 /** The handle of the empty set. */
@@ -23,7 +32,7 @@ export class RoomSets {
   readonly #view = new RunView();
 
   isBitmap(handle: number): boolean {
-    return classOf(handle) === bitmapClass;
+    return !isSingle(handle) && classOf(handle) === bitmapClass;
   }
 
   /** @param handle one that `isBitmap` says is one */

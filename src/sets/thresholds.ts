@@ -4,13 +4,13 @@
  */
 
 /** A packed set that grows beyond this becomes a bitmap. Merges are linear; Roaring costs a call and its wrapper. */
-export const packedCountMax = 512;
+export const packedCountMax = 2048;
 
 /** A bitmap that shrinks below this becomes packed again: half, so that one member going to and fro converts nothing. */
 export const packedCountMin = packedCountMax / 2;
 
 /** Packed with packed: when one side is this many times longer, it is searched instead of merged. */
-export const gallopRatio = 8;
+export const gallopRatio = 10;
 
 /** Packed with bitmap: up to this many members are asked for one by one; beyond, a temporary bitmap is cheaper. */
 export const probeCountMax = 128;

@@ -45,7 +45,9 @@ class Run {
   constructor(checked: CheckedEngine, random: Random, shards: number) {
     this.#checked = checked;
     this.#random = random;
-    this.#rooms = Array.from({ length: 850 * Math.max(shards, 1) }, (_, index) => roomNamed(index));
+    this.#rooms = Array.from({ length: (packedCountMax + 350) * Math.max(shards, 1) }, (_, index) =>
+      roomNamed(index),
+    );
     // All rooms too: the synchronous index has but one set for each user.
     this.#byShard = [...roomsByShard(this.#rooms, shards), this.#rooms];
   }

@@ -26,7 +26,7 @@ export function setOf(sets: RoomSets, rooms: Iterable<number>): number {
 
 /** The room that a small index stands for: all partitions, with neighbours and both ends of the number range. */
 export function roomAt(index: number): number {
-  return index < 2 ? index * (2 ** 31 - 1) : (index % 64) * 2 ** 25 + (index >>> 6);
+  return index < 2 ? index * (2 ** 31 - 2) : (index % 64) * 2 ** 25 + (index >>> 6);
 }
 
 export class CheckedSets {
