@@ -10,6 +10,8 @@ import { Bench } from 'tinybench';
 export interface RunOptions {
   /** Small data and short times: shows that the benches work, not what they say. */
   readonly smoke: boolean;
+  /** Where a bench that can write its results and plots does so; without it, all only print. */
+  readonly folder?: string | undefined;
 }
 
 export interface Contestant {
@@ -139,12 +141,8 @@ export function formatNumber(value: number): string {
   return value.toLocaleString('en-US', { maximumSignificantDigits: 3 });
 }
 
-/** Prints a Markdown table with aligned columns; the first column is text, the others are figures. */
-export function printTable(
-  title: string,
-  header: readonly string[],
-  rows: readonly (readonly string[])[],
-): void {
+/** The lines of a Markdown table with aligned columns; the first column is text, the others are figures. */
+export function formatTable(header: readonly string[], rows: readonly (readonly string[])[]): string[] {
   const widths = header.map((name, column) =>
     Math.max(3, name.length, ...rows.map((row) => row[column].length)),
   );
@@ -153,6 +151,14 @@ export function printTable(
   const rule = widths.map((width, column) =>
     column === 0 ? '-'.repeat(width) : `${'-'.repeat(width - 1)}:`,
   );
+  return [line(header), line(rule), ...rows.map(line)];
+}
+
+export function printTable(
+  title: string,
+  header: readonly string[],
+  rows: readonly (readonly string[])[],
+): void {
   console.log(`\n${title}\n`);
-  console.log([line(header), line(rule), ...rows.map(line)].join('\n'));
+  console.log(formatTable(header, rows).join('\n'));
 }
