@@ -25,8 +25,10 @@ export function sendJson(reply: FastifyReply, value: unknown): FastifyReply {
 /**
  * Sends a 200 past fastify's serialisation; hooks that watch the response still run.
  * @param latin1 JSON already: one character for each byte of its UTF-8
+ * @throws PublicError OVERLOADED when too many large answers are on their way
  */
 export function sendJsonBytes(reply: FastifyReply, latin1: string): FastifyReply {
+  reply.server.admission.takeAnswer(reply.raw, latin1.length);
   reply.hijack();
   reply.raw.writeHead(200, [...answerHeaders, 'content-length', String(latin1.length)]);
   reply.raw.end(latin1, 'latin1');

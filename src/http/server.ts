@@ -4,16 +4,20 @@
  *
  * Nothing here logs a path, a query string or a header: all of them may hold IDs or tokens.
  */
-import { METHODS, type IncomingMessage, type ServerResponse } from 'node:http';
+import { METHODS, createServer as createHttpServer } from 'node:http';
 import type { Socket } from 'node:net';
 import Fastify, { LogController, type FastifyBaseLogger, type FastifyInstance } from 'fastify';
 import { systemClock, type Clock } from '../base/clock.js';
 import { MatrixError } from '../base/matrix-error.js';
 import type { Metrics } from '../metrics/metrics.js';
+import { Admission, type AdmissionBounds } from './admission.js';
 import { corsHeaders } from './json.js';
 import { errorBody, matrixErrorOf, sendError, unrecognized } from './errors.js';
 
 declare module 'fastify' {
+  interface FastifyInstance {
+    admission: Admission;
+  }
   interface FastifyRequest {
     startedAtMs: number;
   }
@@ -35,24 +39,42 @@ const shutdownGraceMs = 10_000;
 /** A request that has not arrived whole by then is given up: the longest import body on a slow line. */
 const requestTimeoutMs = 5 * 60_000;
 
+/** A connection that has been answered waits so long for its next request: longer than proxies keep theirs. */
+const keepAliveTimeoutMs = 72_000;
+
 export interface ServerOptions {
   readonly logger: FastifyBaseLogger;
   readonly metrics: Metrics;
   readonly clock?: Clock;
+  /** In place of those of base/limits.ts. */
+  readonly bounds?: Partial<AdmissionBounds>;
 }
 
-export function createServer({ logger, metrics, clock = systemClock }: ServerOptions): FastifyInstance {
+export function createServer({
+  logger,
+  metrics,
+  clock = systemClock,
+  bounds,
+}: ServerOptions): FastifyInstance {
+  const admission = new Admission(metrics, clock, bounds);
   const app = Fastify({
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true }),
-    requestTimeout: requestTimeoutMs,
     // A logger for each request would be made before anybody knows whether it is needed.
     childLoggerFactory: (parent) => parent,
     routerOptions: { maxParamLength: paramLengthMax },
     // On shutdown, what still arrives on an open connection is answered before that is closed.
     return503OnClosing: false,
-    // Without a Host header node would answer by itself, and without CORS; the hook below refuses it instead.
-    http: { requireHostHeader: false },
+    serverFactory: (handle) => {
+      const server = createHttpServer({
+        requestTimeout: requestTimeoutMs,
+        keepAliveTimeout: keepAliveTimeoutMs,
+        // Without a Host header node would answer by itself, and without CORS; the hook below refuses it instead.
+        requireHostHeader: false,
+      });
+      admission.guard(server, handle);
+      return server;
+    },
     frameworkErrors: (error, request, reply) => {
       if (request.method === 'OPTIONS') {
         metrics.request('unreadable', 204, 0);
@@ -70,14 +92,11 @@ export function createServer({ logger, metrics, clock = systemClock }: ServerOpt
 
   refuseOtherMethods(app);
   endConnectionsOnClose(app);
-  // An Expect header that nobody knows may be ignored; node would answer 417 by itself, and without CORS.
-  app.server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) =>
-    app.routing(request, response),
-  );
   // Handlers read bodies themselves, as streams, and refuse media types with a text that names those they take.
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', (_request, payload, done) => done(null, payload));
 
+  app.decorate('admission', admission);
   app.decorateRequest('startedAtMs', 0);
   app.addHook('onRequest', (request, reply, done) => {
     request.startedAtMs = clock.monotonicMs();

@@ -18,9 +18,44 @@ export interface Gauges {
   readonly failure: string | undefined;
 }
 
+/** The same of an HTTP server. */
+export interface AdmissionGauges {
+  readonly connections: number;
+  readonly requestsInFlight: number;
+  readonly requestsPipelined: number;
+  readonly answerBytesWaiting: number;
+}
+
 interface RequestChildren {
   readonly count: { inc(): void };
   readonly seconds: { observe(seconds: number): void };
+}
+
+const admissionGauges: readonly (readonly [name: string, help: string, (from: AdmissionGauges) => number])[] =
+  [
+    ['mutual_rooms_http_connections', 'Open connections.', ({ connections }) => connections],
+    [
+      'mutual_rooms_http_requests_in_flight',
+      'Requests that are being answered, until the answer has left.',
+      ({ requestsInFlight }) => requestsInFlight,
+    ],
+    [
+      'mutual_rooms_http_requests_pipelined',
+      'Requests that wait behind another one of their connection.',
+      ({ requestsPipelined }) => requestsPipelined,
+    ],
+    [
+      'mutual_rooms_http_answer_bytes_waiting',
+      'Bytes of large answers that are on their way to their readers.',
+      ({ answerBytesWaiting }) => answerBytesWaiting,
+    ],
+  ];
+
+/** For a gauge that is read when it is scraped. */
+function sumInto(sum: () => number): (this: Gauge) => void {
+  return function () {
+    this.set(sum());
+  };
 }
 
 export class Metrics {
@@ -31,6 +66,9 @@ export class Metrics {
   readonly #changes: Counter<'result'>;
   readonly #shardFailures: Counter;
   readonly #faults: Counter;
+  readonly #refused: Counter<'bound'>;
+  readonly #cutOff: Counter<'reason'>;
+  readonly #admissions: AdmissionGauges[] = [];
   readonly #children = new Map<string, RequestChildren>();
   readonly #batchChildren: { observe(questions: number): void }[] = [];
   /** Sets the gauges. */
@@ -75,6 +113,28 @@ export class Metrics {
       help: 'Requests answered 500: a fault of this program; the log has the stack.',
       registers,
     });
+    this.#refused = new Counter({
+      name: 'mutual_rooms_http_refused_total',
+      help: 'Requests answered 503 by the bound that was reached: requests in flight, answer_bytes on their way.',
+      labelNames: ['bound'],
+      registers,
+    });
+    this.#cutOff = new Counter({
+      name: 'mutual_rooms_http_cut_off_total',
+      help:
+        'Connections closed by the server: stalled (took nothing of its answer), slowest (made room for others), ' +
+        'pipelined (sent too many requests ahead), connections (too many are open).',
+      labelNames: ['reason'],
+      registers,
+    });
+    for (const [name, help, read] of admissionGauges) {
+      new Gauge({
+        name,
+        help,
+        registers,
+        collect: sumInto(() => this.#admissions.reduce((sum, each) => sum + read(each), 0)),
+      });
+    }
   }
 
   /** Registers the gauges that ask the engine when they are scraped: all from one look, before any of them is written. */
@@ -124,6 +184,11 @@ export class Metrics {
     };
   }
 
+  /** Adds an HTTP server to those whose gauges are summed when they are scraped. */
+  watchAdmission(admission: AdmissionGauges): void {
+    this.#admissions.push(admission);
+  }
+
   request(endpoint: string, status: number, seconds: number): void {
     const key = `${endpoint} ${status}`;
     let children = this.#children.get(key);
@@ -155,6 +220,14 @@ export class Metrics {
 
   fault(): void {
     this.#faults.inc();
+  }
+
+  refused(bound: 'requests' | 'answer_bytes'): void {
+    this.#refused.inc({ bound });
+  }
+
+  cutOff(reason: 'stalled' | 'slowest' | 'pipelined' | 'connections'): void {
+    this.#cutOff.inc({ reason });
   }
 
   get contentType(): string {

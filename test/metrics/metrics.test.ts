@@ -74,6 +74,37 @@ test('gauges are read when they are scraped, all from one and the same look', as
   expect(await metrics.text()).toContain('mutual_rooms_memberships 6\n');
 });
 
+test('what was refused and cut off, by its reason', async () => {
+  const metrics = new Metrics();
+  metrics.refused('requests');
+  metrics.refused('requests');
+  metrics.refused('answer_bytes');
+  metrics.cutOff('stalled');
+  const text = await metrics.text();
+  expect(text).toContain('mutual_rooms_http_refused_total{bound="requests"} 2\n');
+  expect(text).toContain('mutual_rooms_http_refused_total{bound="answer_bytes"} 1\n');
+  expect(text).toContain('mutual_rooms_http_cut_off_total{reason="stalled"} 1\n');
+});
+
+test('what servers have under way is read when it is scraped, all of them together', async () => {
+  const metrics = new Metrics();
+  const one = { connections: 5, requestsInFlight: 3, requestsPipelined: 0, answerBytesWaiting: 1000 };
+  metrics.watchAdmission(one);
+  metrics.watchAdmission({
+    connections: 1,
+    requestsInFlight: 1,
+    requestsPipelined: 7,
+    answerBytesWaiting: 0,
+  });
+  const text = await metrics.text();
+  expect(text).toContain('mutual_rooms_http_connections 6\n');
+  expect(text).toContain('mutual_rooms_http_requests_in_flight 4\n');
+  expect(text).toContain('mutual_rooms_http_requests_pipelined 7\n');
+  expect(text).toContain('mutual_rooms_http_answer_bytes_waiting 1000\n');
+  one.connections = 0;
+  expect(await metrics.text()).toContain('mutual_rooms_http_connections 1\n');
+});
+
 test('a failed engine has no figures, but the scrape works and says so', async () => {
   const metrics = new Metrics();
   metrics.watch(gauges({ failure: 'gone', stats: () => Promise.reject(new Error('gone')) }));
