@@ -9,16 +9,16 @@
  * whole answer an error, never a part of one.
  */
 import { assert } from '../base/assert.js';
-import { checkName, type Change } from '../base/change.js';
+import type { Change } from '../base/change.js';
 import { PublicError } from '../base/errors.js';
-import { nobody, roomNoEnd, partitionOf, partitionRanges, type UserNo } from '../base/ids.js';
+import { roomNoEnd, partitionOf, partitionRanges, type RoomNo } from '../base/ids.js';
 import { changesPerTaskMax, roomsPerPageMax, usersPerForgetStep } from '../base/limits.js';
-import { roomInterner, userInterner } from '../intern/interner.js';
 import { InlineShard } from '../shard/inline-shard.js';
 import { PooledShard } from '../shard/pooled-shard.js';
 import type { Shard } from '../shard/shard.js';
-import { changeWord, pageQuestion, sharesQuestion } from '../shard/wire.js';
+import { pageQuestion, sharesQuestion } from '../shard/wire.js';
 import { FanOut, type FanOutObserver } from './fan-out.js';
+import { Numbering } from './numbering.js';
 import { PageCall, type Page } from './page.js';
 import {
   checkLimit,
@@ -49,8 +49,9 @@ export interface NumberedChanges {
 }
 
 export class MembershipEngine {
-  readonly #users = userInterner();
-  readonly #rooms = roomInterner();
+  readonly #numbering = new Numbering();
+  readonly #users = this.#numbering.users;
+  readonly #rooms = this.#numbering.rooms;
   readonly #shardOfPartition: Uint8Array;
   #shards: readonly Shard[] = [];
   #fanOuts: readonly FanOut[] = [];
@@ -111,21 +112,8 @@ export class MembershipEngine {
 
   /** Gives names their numbers and sorts the changes by shard; applies nothing. */
   number(changes: readonly Change[]): NumberedChanges {
-    // All that may get a number are checked before any does: a bad one leaves nothing behind.
-    for (const { userId, roomId, joined } of changes) {
-      if (!joined) continue;
-      checkName('userId', userId);
-      checkName('roomId', roomId);
-    }
-    const lists: number[][] = this.#shards.map(() => []);
-    for (const { userId, roomId, joined } of changes) {
-      // Who leaves a room that nobody was ever seen in, or was never seen, changes nothing and needs no number.
-      const room = joined ? this.#rooms.intern(roomId) : this.#rooms.find(roomId);
-      const user = joined ? this.#users.intern(userId) : this.#users.find(userId);
-      if (room === -1 || user === -1) continue;
-      lists[this.#shardOfPartition[partitionOf(room)]].push(user, changeWord(room, joined));
-    }
-    return { count: changes.length, byShard: lists.map((list) => Uint32Array.from(list)) };
+    const numbered = this.#numbering.changes(changes);
+    return { count: changes.length, byShard: this.#splitByShard(numbered) };
   }
 
   async applyNumbered({ count, byShard }: NumberedChanges): Promise<Applied> {
@@ -149,7 +137,7 @@ export class MembershipEngine {
     const start =
       options.after === undefined ? 0 : startAfter(options.after, this.#rooms.find(options.after));
     const page = await this.#page(users, start, limit, false);
-    const rooms = page.rooms.map((room) => this.#rooms.names.text(room));
+    const rooms = Array.from(page.rooms, (room) => this.#rooms.names.text(room));
     return { rooms, count: page.count, more: page.nextStart !== undefined };
   }
 
@@ -170,10 +158,7 @@ export class MembershipEngine {
   async sharesMany(userId: string, otherIds: readonly string[]): Promise<boolean[]> {
     checkOthers(otherIds);
     const call = new SharesCall(this.#shards.length, otherIds.length);
-    const question = sharesQuestion(
-      this.#userNo(userId),
-      otherIds.map((otherId) => this.#userNo(otherId)),
-    );
+    const question = sharesQuestion(this.#numbering.userNo(userId), this.#numbering.userNos(otherIds));
     for (const [index, fanOut] of this.#fanOuts.entries()) fanOut.ask(question, call, index);
     return call.shared;
   }
@@ -185,7 +170,7 @@ export class MembershipEngine {
 
   /** Takes the user out of every room. @returns out of how many */
   async forgetUser(userId: string): Promise<number> {
-    const user = this.#userNo(userId);
+    const user = this.#numbering.userNo(userId);
     const removed = await Promise.all(this.#shards.map((shard) => shard.forgetUser(user)));
     return removed.reduce((sum, each) => sum + each, 0);
   }
@@ -244,7 +229,7 @@ export class MembershipEngine {
     checkUsers(users);
     checkLimit(limit);
     assert(start >= 0 && start <= roomNoEnd, 'a page starts at a RoomNo');
-    const numbers = users.map((user) => this.#userNo(user));
+    const numbers = this.#numbering.userNos(users);
     const call = new PageCall(this.#shards.length, start, limit);
     const question = pageQuestion(numbers, start, limit, wantsJson);
     for (let index = 0; index < this.#fanOuts.length; index += 1)
@@ -252,9 +237,19 @@ export class MembershipEngine {
     return call.page;
   }
 
-  /** Unknown users are asked for like any other, as nobody: their answers take the same way and the same time. */
-  #userNo(userId: string): UserNo {
-    const user = this.#users.find(userId);
-    return user === -1 ? nobody : user;
+  #splitByShard(changes: Uint32Array): Uint32Array[] {
+    if (this.#shards.length === 1) return [changes];
+    const shardOf = (at: number): number =>
+      this.#shardOfPartition[partitionOf((changes[at + 1] >>> 1) as RoomNo)];
+    const lengths = this.#shards.map(() => 0);
+    for (let at = 0; at < changes.length; at += 2) lengths[shardOf(at)] += 2;
+    const byShard = lengths.map((length) => new Uint32Array(length));
+    const ends = lengths.fill(0);
+    for (let at = 0; at < changes.length; at += 2) {
+      const shard = shardOf(at);
+      byShard[shard][ends[shard]++] = changes[at];
+      byShard[shard][ends[shard]++] = changes[at + 1];
+    }
+    return byShard;
   }
 }

@@ -6,10 +6,13 @@
  * rooms takes about a microsecond (`npm run bench -- engine`).
  */
 import { changeFrom, checkName, type Change, type MembershipRecord } from '../base/change.js';
-import { nobody, type UserNo } from '../base/ids.js';
+import type { UserNo } from '../base/ids.js';
 import { roomsPerPageMax } from '../base/limits.js';
-import { roomInterner, userInterner } from '../intern/interner.js';
+import { JsonList } from '../intern/json-list.js';
+import type { Intersection } from '../sets/intersection.js';
 import { Membership } from '../shard/membership.js';
+import { Numbering } from './numbering.js';
+import type { Page } from './page.js';
 import {
   checkLimit,
   checkOthers,
@@ -21,6 +24,9 @@ import {
   type MutualRooms,
 } from './questions.js';
 
+/** Changes whose names are looked up together. */
+const changesTogether = 256;
+
 /**
  * @example
  * const index = new MembershipIndex();
@@ -30,9 +36,11 @@ import {
  * // { rooms: ['!tea:example.org'], count: 1, more: false }
  */
 export class MembershipIndex {
-  readonly #users = userInterner();
-  readonly #rooms = roomInterner();
+  readonly #numbering = new Numbering();
+  readonly #users = this.#numbering.users;
+  readonly #rooms = this.#numbering.rooms;
   readonly #membership = new Membership();
+  readonly #json = new JsonList(this.#rooms.names);
 
   /**
    * The user is joined to the room from now on.
@@ -40,9 +48,14 @@ export class MembershipIndex {
    * @throws PublicError INVALID when an ID is empty, longer than 1,024 bytes or not well-formed Unicode
    */
   join(userId: string, roomId: string): boolean {
-    checkName('userId', userId);
-    checkName('roomId', roomId);
-    return this.#membership.set(this.#users.intern(userId), this.#rooms.intern(roomId), true);
+    const known = this.#rooms.find(roomId);
+    // Checked before either gets a number: a bad ID leaves nothing behind.
+    if (known === -1) {
+      checkName('userId', userId);
+      checkName('roomId', roomId);
+    }
+    const user = this.#users.intern(userId);
+    return this.#membership.set(user, known === -1 ? this.#rooms.intern(roomId) : known, true);
   }
 
   /** The user is not joined to the room from now on. @returns whether that is news */
@@ -57,29 +70,47 @@ export class MembershipIndex {
    * @throws PublicError INVALID at the first record that is none; those before it are applied
    */
   apply(records: Iterable<MembershipRecord>): Applied {
+    let count = 0;
     let applied = 0;
-    let ignored = 0;
-    for (const record of records) {
-      if (this.#applyChange(changeFrom(record))) applied += 1;
-      else ignored += 1;
+    let block: Change[] = [];
+    try {
+      for (const record of records) {
+        block.push(changeFrom(record));
+        count += 1;
+        if (block.length < changesTogether) continue;
+        const whole = block;
+        block = [];
+        applied += this.#applyBlock(whole);
+      }
+    } finally {
+      applied += this.#applyBlock(block);
     }
-    return { applied, ignored };
+    return { applied, ignored: count - applied };
   }
 
   /** The rooms that all these users are joined to; with one user, that user's rooms. Unknown users are in none. */
   mutual(users: readonly string[], options: MutualOptions = {}): MutualRooms {
-    checkUsers(users);
-    const limit = options.limit ?? roomsPerPageMax;
-    checkLimit(limit);
     const start =
       options.after === undefined ? 0 : startAfter(options.after, this.#rooms.find(options.after));
-    const page = this.#membership.mutual(
-      users.map((user) => this.#userNo(user)),
-      start,
-      limit,
-    );
+    const page = this.#intersect(users, start, options.limit ?? roomsPerPageMax);
     const rooms = Array.from(page.rooms.subarray(0, page.taken), (room) => this.#rooms.names.text(room));
     return { rooms, count: page.count, more: page.taken < page.beyond };
+  }
+
+  /**
+   * The same, with the room IDs as JSON bytes, for an answer that is put together from them.
+   * @param start where the page begins: 0, or the `nextStart` of the page before
+   */
+  mutualPage(users: readonly string[], start: number, limit: number): Page {
+    const { count, beyond, taken, rooms } = this.#intersect(users, start, limit);
+    this.#json.clear();
+    this.#json.add(rooms, taken);
+    return {
+      count,
+      rooms: rooms.slice(0, taken),
+      json: Buffer.from(this.#json.bytes.subarray(0, this.#json.end)),
+      nextStart: taken < beyond ? (taken === 0 ? start : rooms[taken - 1] + 1) : undefined,
+    };
   }
 
   /** Whether the two users share a room. Stops at the first one. */
@@ -91,7 +122,8 @@ export class MembershipIndex {
   sharesMany(userId: string, otherIds: readonly string[]): boolean[] {
     checkOthers(otherIds);
     const user = this.#userNo(userId);
-    return otherIds.map((otherId) => this.#membership.shares(user, this.#userNo(otherId)));
+    const others = this.#numbering.userNos(otherIds) as unknown as ArrayLike<UserNo>;
+    return Array.from(others, (other) => this.#membership.shares(user, other));
   }
 
   /** The rooms of one user. */
@@ -130,12 +162,18 @@ export class MembershipIndex {
     return this.#membership.fault();
   }
 
-  #applyChange({ userId, roomId, joined }: Change): boolean {
-    return joined ? this.join(userId, roomId) : this.leave(userId, roomId);
+  #applyBlock(changes: readonly Change[]): number {
+    return this.#membership.apply(this.#numbering.changes(changes));
+  }
+
+  #intersect(users: readonly string[], start: number, limit: number): Intersection {
+    checkUsers(users);
+    checkLimit(limit);
+    const numbers = this.#numbering.userNos(users) as unknown as ArrayLike<UserNo>;
+    return this.#membership.mutual(numbers, start, limit);
   }
 
   #userNo(userId: string): UserNo {
-    const user = this.#users.find(userId);
-    return user === -1 ? nobody : user;
+    return this.#numbering.userNo(userId);
   }
 }

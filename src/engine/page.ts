@@ -6,15 +6,14 @@
  * its start. Both are asserted here, where the answers of different shards first meet.
  */
 import { assert } from '../base/assert.js';
-import type { RoomNo } from '../base/ids.js';
 import { pageHeaderWords, type Answers } from '../shard/wire.js';
 import type { Receiver } from './fan-out.js';
 
 export interface Page {
   /** How many rooms the users share in all, at this moment. */
   readonly count: number;
-  /** Ascending. */
-  readonly rooms: readonly RoomNo[];
+  /** RoomNos, ascending. */
+  readonly rooms: Uint32Array;
   /** The rooms' IDs as JSON strings with commas between them; empty where none was asked for. */
   readonly json: Uint8Array;
   /** Where the next page starts (with a limit of 0, where this one did); undefined on the last one. */
@@ -61,8 +60,12 @@ export class PageCall implements Receiver {
   }
 
   #concatenate(): Page {
-    const rooms: RoomNo[] = [];
+    let length = 0;
+    for (let slot = 0; slot < this.#answers.length; slot += 1)
+      length += this.#answers[slot].numbers[this.#positions[slot] + 2];
+    const rooms = new Uint32Array(Math.min(length, this.#limit));
     const pieces: Uint8Array[] = [];
+    let end = 0;
     let count = 0;
     let beyond = 0;
     let previous = this.#start - 1;
@@ -71,14 +74,14 @@ export class PageCall implements Receiver {
       const at = this.#positions[slot];
       count += numbers[at];
       beyond += numbers[at + 1];
-      const taken = Math.min(numbers[at + 2], this.#limit - rooms.length);
+      const taken = Math.min(numbers[at + 2], this.#limit - end);
       const jsonStart = numbers[at + 3];
       let jsonEnd = jsonStart;
       for (let index = 0; index < taken; index += 1) {
         const room = numbers[at + pageHeaderWords + 2 * index];
         assert(previous < room, 'the rooms of a page ascend across shards');
         previous = room;
-        rooms.push(room as RoomNo);
+        rooms[end++] = room;
         jsonEnd = numbers[at + pageHeaderWords + 2 * index + 1];
       }
       if (jsonStart < jsonEnd) {

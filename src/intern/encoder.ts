@@ -1,54 +1,85 @@
 /**
- * Turns one name at a time into UTF-8 in a scratch buffer, laid out for `halfSipHash`: no allocation on a look-up.
- * The result is valid until the next call.
+ * Turns names into what is stored and hashed: two bytes of length, then UTF-8, in 32-bit words, so that a name is hashed
+ * and compared four bytes at a time. No allocation; names may be encoded one behind the other, to look many up together.
+ *
+ * Cost: about a nanosecond a byte of ASCII.
  */
 import { assert } from '../base/assert.js';
 import { nameBytesMax } from '../base/limits.js';
 
-export class NameEncoder {
-  readonly bytes: Buffer;
-  readonly words: Uint32Array;
-  /** Bytes of the name last encoded. */
-  length = 0;
-  /** Whether a JSON string of it differs from its bytes: a quote, a backslash or a control character. */
-  needsEscape = false;
+/** Bytes before the name: its length, little-endian. */
+export const headerBytes = 2;
 
-  constructor() {
-    const scratch = new ArrayBuffer(nameBytesMax + 8);
-    this.bytes = Buffer.from(scratch);
-    this.words = new Uint32Array(scratch);
+/** Words of scratch: names of half a kilobyte each, or 500 usual ones. */
+const wordCount = 4096;
+/** The longest name, its header, and the word of zeroes that `halfSipHash` may read. */
+const nameWordsMax = ((headerBytes + nameBytesMax) >>> 2) + 1;
+
+/** How many words hold a name of so many bytes. */
+export function wordsOf(byteLength: number): number {
+  return (headerBytes + byteLength + 3) >>> 2;
+}
+
+export class NameEncoder {
+  readonly words = new Uint32Array(wordCount);
+  /** Bytes of the name last encoded, without the header. */
+  byteLength = 0;
+  readonly #bytes = Buffer.from(this.words.buffer);
+
+  /** Whether a name of any length can be encoded at this word. */
+  hasSpaceAt(at: number): boolean {
+    return at + nameWordsMax <= wordCount;
   }
 
   /**
+   * @param at the word to begin at
    * @returns false when the name is longer than `nameBytesMax` or holds half of a surrogate pair: no name is, and as
    *   UTF-8 such a half would be taken for U+FFFD. Nothing is encoded then.
    */
-  encode(name: string): boolean {
-    const { bytes } = this;
-    if (name.length > nameBytesMax) return false;
-    let length = name.length;
-    let ascii = true;
-    let needsEscape = false;
-    for (let index = 0; index < length; index += 1) {
-      const code = name.charCodeAt(index);
-      if (code > 0x7f) {
-        ascii = false;
-        break;
+  encode(name: string, at = 0): boolean {
+    const { length } = name;
+    if (length > nameBytesMax) return false;
+    const { words } = this;
+    // All units together: one above 0x7f shows in the end.
+    let seen = 0;
+    let word = length;
+    let to = at;
+    let index = 0;
+    if (length >= 2) {
+      const first = name.charCodeAt(0);
+      const second = name.charCodeAt(1);
+      seen = first | second;
+      words[to++] = length | (first << 16) | (second << 24);
+      word = 0;
+      for (index = 2; index + 4 <= length; index += 4) {
+        const a = name.charCodeAt(index);
+        const b = name.charCodeAt(index + 1);
+        const c = name.charCodeAt(index + 2);
+        const d = name.charCodeAt(index + 3);
+        seen |= a | b | c | d;
+        words[to++] = a | (b << 8) | (c << 16) | (d << 24);
       }
-      if (code < 0x20 || code === 0x22 || code === 0x5c) needsEscape = true;
-      bytes[index] = code;
     }
-    if (!ascii) {
-      if (Buffer.byteLength(name) > nameBytesMax || !name.isWellFormed()) return false;
-      length = bytes.write(name, 'utf8');
-      needsEscape = /["\\\p{Cc}]/u.test(name);
+    for (; index < length; index += 1) {
+      const unit = name.charCodeAt(index);
+      seen |= unit;
+      word |= unit << (((headerBytes + index) & 3) << 3);
     }
-    assert(length <= nameBytesMax, 'an encoded name fits the scratch buffer');
-    this.length = length;
-    this.needsEscape = needsEscape;
-    // Zeroes up to the end of the word after the last whole one: what halfSipHash reads past the name.
-    const end = (length & ~3) + 4;
-    for (let index = length; index < end; index += 1) bytes[index] = 0;
+    // What is left over, or the word of zeroes behind a name that fills its last one.
+    words[to] = word;
+    this.byteLength = length;
+    return seen <= 0x7f || this.#encodeUnicode(name, at);
+  }
+
+  #encodeUnicode(name: string, at: number): boolean {
+    if (Buffer.byteLength(name) > nameBytesMax || !name.isWellFormed()) return false;
+    const start = at * 4 + headerBytes;
+    const length = this.#bytes.write(name, start, nameBytesMax, 'utf8');
+    assert(length <= nameBytesMax, 'an encoded name fits its bound');
+    this.#bytes.writeUInt16LE(length, at * 4);
+    const end = start + length;
+    this.#bytes.fill(0, end, (end & ~3) + 4);
+    this.byteLength = length;
     return true;
   }
 }

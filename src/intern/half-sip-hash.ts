@@ -11,11 +11,13 @@
 /**
  * @param words the message as little-endian words; the bytes past `length` in the last one must be zero, and one more
  *   word must exist when `length` is a multiple of four
+ * @param start the word at which the message begins
  * @param length of the message in bytes
  * @returns an unsigned 32-bit hash
  */
 export function halfSipHash(
   words: Uint32Array,
+  start: number,
   length: number,
   key0: number,
   key1: number,
@@ -26,9 +28,9 @@ export function halfSipHash(
   let v1 = key1 | 0;
   let v2 = 0x6c796765 ^ key0;
   let v3 = 0x74656462 ^ key1;
-  const wholeWords = length >>> 2;
-  for (let index = 0; index <= wholeWords; index += 1) {
-    const word = index < wholeWords ? words[index] | 0 : (words[index] & 0x00ffffff) | (length << 24);
+  const end = start + (length >>> 2);
+  for (let index = start; index <= end; index += 1) {
+    const word = index < end ? words[index] | 0 : (words[index] & 0x00ffffff) | (length << 24);
     v3 ^= word;
     for (let round = 0; round < compressionRounds; round += 1) {
       v0 = (v0 + v1) | 0;

@@ -47,6 +47,21 @@ export class HashTable {
     this.#matches = matches;
   }
 
+  /**
+   * The first number with this hash, or -1 when there is none: nearly always the one looked for, but its name has not
+   * been compared. So many can be looked up together, and their cache misses overlap.
+   */
+  candidate(hash: number): number {
+    const { slots } = this.#directory[this.#indexOf(hash)];
+    const mask = slots.length - 2;
+    let at = (hash << 1) & mask;
+    while (slots[at] !== 0) {
+      if (slots[at + 1] === hash) return slots[at] - 1;
+      at = (at + 2) & mask;
+    }
+    return -1;
+  }
+
   /** @returns the number, or -1 */
   find(hash: number): number {
     const { slots } = this.#directory[this.#indexOf(hash)];

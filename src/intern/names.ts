@@ -5,23 +5,28 @@
  * growth travels between threads (`chunks`, `adopt`); the message that carries a number is posted after the number's
  * name was written, so a reader that got the number sees the name.
  *
- * A name is stored as two bytes (15 bits of length, one that says whether JSON must escape it), then its UTF-8.
+ * A name is stored as encoder.ts lays it out, whole words, with one bit of its length saying whether JSON must escape it.
  * Numbers are `lane * 2^laneBits + sequence`: users have one lane, rooms have one for each partition.
  *
- * Cost: the name + 6 bytes; two dependent loads to reach it.
+ * Cost: the name + 6 bytes, rounded up to a word; two dependent loads to reach it.
  */
 import { assert } from '../base/assert.js';
 import { PublicError } from '../base/errors.js';
+import { headerBytes, wordsOf } from './encoder.js';
 
-const arenaChunkBits = 20;
-const arenaChunkBytes = 2 ** arenaChunkBits;
-const arenaBytesMax = 2 ** 32;
-const laneChunkBits = 10;
-const laneChunkNames = 2 ** laneChunkBits;
+const arenaChunkBits = 18;
+const arenaChunkWords = 2 ** arenaChunkBits;
+/** Positions are 32 bits and count words: 16 GiB. */
+const arenaWordsMax = 2 ** 32;
+/** Names of the chunks of positions: many lanes have small ones, a single lane has large ones and few of them. */
+const laneChunkBitsOfMany = 10;
+const laneChunkBitsOfOne = 16;
 
 const lengthMask = 0x7fff;
 const escapeFlag = 0x8000;
-const headerBytes = 2;
+const quote = 0x22;
+/** What JSON makes of one byte at most: `\u0000`. */
+const escapedBytesMax = 6;
 
 /** A piece of growth, as it travels to the readers. `lane` is -1 for a chunk of the arena. */
 export interface NameChunk {
@@ -30,11 +35,15 @@ export interface NameChunk {
 }
 
 export class Names {
-  readonly #arena: Buffer[] = [];
+  readonly #words: Uint32Array[] = [];
+  /** The same memory. */
+  readonly #bytes: Buffer[] = [];
   readonly #lanes: Uint32Array[][];
   readonly #laneBits: number;
   readonly #sequenceMask: number;
   readonly #laneCounts: Uint32Array;
+  readonly #laneChunkBits: number;
+  readonly #laneChunkMask: number;
   #arenaEnd = 0;
 
   /** All growth so far, in order: what a reader adopts to see every name. */
@@ -46,6 +55,8 @@ export class Names {
     this.#laneBits = laneBits;
     this.#sequenceMask = 2 ** laneBits - 1;
     this.#laneCounts = new Uint32Array(laneCount);
+    this.#laneChunkBits = laneCount === 1 ? laneChunkBitsOfOne : laneChunkBitsOfMany;
+    this.#laneChunkMask = 2 ** this.#laneChunkBits - 1;
   }
 
   /** Reader's side: takes over chunks that the writer has made since the last call. */
@@ -54,11 +65,11 @@ export class Names {
   }
 
   /**
-   * Writer's side: appends a name to a lane.
+   * Writer's side: appends the name that lies at the start of `words`, as `NameEncoder` left it there.
    * @returns its number
    * @throws PublicError FULL when the lane or the arena is; nothing has changed then
    */
-  append(lane: number, bytes: Uint8Array, length: number, needsEscape: boolean): number {
+  append(lane: number, words: Uint32Array, byteLength: number, needsEscape: boolean): number {
     const sequence = this.#laneCounts[lane];
     // The last one is never given out: ids.ts says why for rooms.
     if (sequence === this.#sequenceMask) {
@@ -67,76 +78,92 @@ export class Names {
         `all ${this.#sequenceMask} numbers of lane ${lane} are used; rebuild the index`,
       );
     }
-    const size = headerBytes + length;
+    const size = wordsOf(byteLength);
     let at = this.#arenaEnd;
-    // A name never straddles two chunks; the few bytes left in the old one stay unused.
+    // A name never straddles two chunks; the few words left in the old one stay unused.
     if (
-      (at & (arenaChunkBytes - 1)) + size > arenaChunkBytes ||
-      at === this.#arena.length * arenaChunkBytes
+      (at & (arenaChunkWords - 1)) + size > arenaChunkWords ||
+      at === this.#words.length * arenaChunkWords
     ) {
-      at = this.#arena.length * arenaChunkBytes;
-      if (at + arenaChunkBytes > arenaBytesMax)
-        throw new PublicError('FULL', 'names use all 4 GiB there are for them');
-      this.#attach({ lane: -1, memory: new SharedArrayBuffer(arenaChunkBytes) });
+      at = this.#words.length * arenaChunkWords;
+      if (at + arenaChunkWords > arenaWordsMax)
+        throw new PublicError('FULL', 'names use all 16 GiB there are for them');
+      this.#attach({ lane: -1, memory: new SharedArrayBuffer(arenaChunkWords * 4) });
     }
     const positions = this.#lanes[lane];
-    if (sequence === positions.length * laneChunkNames) {
-      this.#attach({ lane, memory: new SharedArrayBuffer(laneChunkNames * 4) });
+    if (sequence === positions.length * 2 ** this.#laneChunkBits) {
+      this.#attach({ lane, memory: new SharedArrayBuffer(4 * 2 ** this.#laneChunkBits) });
     }
-    const chunk = this.#arena[at >>> arenaChunkBits];
-    let offset = at & (arenaChunkBytes - 1);
-    const header = length | (needsEscape ? escapeFlag : 0);
-    chunk[offset] = header & 0xff;
-    chunk[offset + 1] = header >>> 8;
-    offset += headerBytes;
-    for (let index = 0; index < length; index += 1) chunk[offset + index] = bytes[index];
-    positions[sequence >>> laneChunkBits][sequence & (laneChunkNames - 1)] = at;
+    const chunk = this.#words[at >>> arenaChunkBits];
+    const offset = at & (arenaChunkWords - 1);
+    for (let index = 0; index < size; index += 1) chunk[offset + index] = words[index];
+    if (needsEscape) chunk[offset] |= escapeFlag;
+    positions[sequence >>> this.#laneChunkBits][sequence & this.#laneChunkMask] = at;
     this.#laneCounts[lane] = sequence + 1;
     this.#arenaEnd = at + size;
     return lane * 2 ** this.#laneBits + sequence;
   }
 
-  equals(number: number, bytes: Uint8Array, length: number): boolean {
-    const at = this.#position(number);
-    const chunk = this.#arena[at >>> arenaChunkBits];
-    const offset = at & (arenaChunkBytes - 1);
-    if (((chunk[offset] | (chunk[offset + 1] << 8)) & lengthMask) !== length) return false;
-    const start = offset + headerBytes;
-    for (let index = 0; index < length; index += 1) {
-      if (chunk[start + index] !== bytes[index]) return false;
+  /** Where the name of a number is: what `equalsAt` takes. For looking many up together. */
+  position(number: number): number {
+    const sequence = number & this.#sequenceMask;
+    return this.#lanes[number >>> this.#laneBits][sequence >>> this.#laneChunkBits][
+      sequence & this.#laneChunkMask
+    ];
+  }
+
+  /** Whether the name at a position is the one that `NameEncoder` left from `start` on. */
+  equalsAt(position: number, words: Uint32Array, start: number, byteLength: number): boolean {
+    const chunk = this.#words[position >>> arenaChunkBits];
+    const offset = position & (arenaChunkWords - 1);
+    if (((chunk[offset] ^ words[start]) & ~escapeFlag) !== 0) return false;
+    const size = wordsOf(byteLength);
+    for (let index = 1; index < size; index += 1) {
+      if (chunk[offset + index] !== words[start + index]) return false;
     }
     return true;
   }
 
   text(number: number): string {
-    const at = this.#position(number);
-    const chunk = this.#arena[at >>> arenaChunkBits];
-    const start = (at & (arenaChunkBytes - 1)) + headerBytes;
-    return chunk.toString('utf8', start, start + this.#lengthAt(at));
+    return this.#textAt(this.position(number));
+  }
+
+  /** At most how many bytes `writeJsonAt` writes: as many as it does, unless something must be escaped. */
+  jsonBytesMaxAt(position: number): number {
+    const header = this.#words[position >>> arenaChunkBits][position & (arenaChunkWords - 1)];
+    const length = header & lengthMask;
+    return 2 + ((header & escapeFlag) === 0 ? length : length * escapedBytesMax);
   }
 
   /**
-   * Writes the name as a JSON string, quotes included.
-   * @returns the offset after it, or -1 when `target` has no room left; nothing valid is written then
+   * Writes the name at a position as a JSON string, quotes included, four bytes at a time: a byte at a time takes twice
+   * as long.
+   * @param target has room for `jsonBytesMaxAt` bytes and 3 more from `offset` on
+   * @returns the offset after it
    */
-  writeJson(number: number, target: Uint8Array, offset: number): number {
-    const at = this.#position(number);
-    const chunk = this.#arena[at >>> arenaChunkBits];
-    const start = at & (arenaChunkBytes - 1);
-    if ((chunk[start + 1] & (escapeFlag >>> 8)) !== 0) {
-      const escaped = Buffer.from(JSON.stringify(this.text(number)));
-      if (offset + escaped.length > target.length) return -1;
-      target.set(escaped, offset);
-      return offset + escaped.length;
+  writeJsonAt(position: number, target: DataView, offset: number): number {
+    const chunk = this.#words[position >>> arenaChunkBits];
+    const at = position & (arenaChunkWords - 1);
+    const first = chunk[at];
+    if ((first & escapeFlag) !== 0) return this.#writeEscaped(position, target, offset);
+    const length = first & lengthMask;
+    target.setUint8(offset, quote);
+    target.setUint16(offset + 1, first >>> 16, true);
+    const end = at + wordsOf(length);
+    let to = offset + 1 + 4 - headerBytes;
+    for (let index = at + 1; index < end; index += 1) {
+      target.setUint32(to, chunk[index], true);
+      to += 4;
     }
-    const length = chunk[start] | (chunk[start + 1] << 8);
-    if (offset + length + 2 > target.length) return -1;
-    const from = start + headerBytes;
-    target[offset] = 0x22;
-    const to = offset + 1;
-    for (let index = 0; index < length; index += 1) target[to + index] = chunk[from + index];
-    target[to + length] = 0x22;
-    return to + length + 1;
+    const after = offset + 1 + length;
+    target.setUint8(after, quote);
+    return after + 1;
+  }
+
+  #writeEscaped(position: number, target: DataView, offset: number): number {
+    const escaped = Buffer.from(JSON.stringify(this.#textAt(position)));
+    for (let index = 0; index < escaped.length; index += 1) target.setUint8(offset + index, escaped[index]);
+    return offset + escaped.length;
   }
 
   /** Bytes of shared memory that the names take. */
@@ -144,22 +171,18 @@ export class Names {
     return this.chunks.reduce((sum, chunk) => sum + chunk.memory.byteLength, 0);
   }
 
+  #textAt(position: number): string {
+    const chunk = this.#bytes[position >>> arenaChunkBits];
+    const start = (position & (arenaChunkWords - 1)) * 4;
+    const length = (chunk[start] | (chunk[start + 1] << 8)) & lengthMask;
+    return chunk.toString('utf8', start + headerBytes, start + headerBytes + length);
+  }
+
   #attach(chunk: NameChunk): void {
-    if (chunk.lane === -1) this.#arena.push(Buffer.from(chunk.memory));
-    else this.#lanes[chunk.lane].push(new Uint32Array(chunk.memory));
+    if (chunk.lane === -1) {
+      this.#words.push(new Uint32Array(chunk.memory));
+      this.#bytes.push(Buffer.from(chunk.memory));
+    } else this.#lanes[chunk.lane].push(new Uint32Array(chunk.memory));
     this.chunks.push(chunk);
-  }
-
-  #position(number: number): number {
-    const sequence = number & this.#sequenceMask;
-    return this.#lanes[number >>> this.#laneBits][sequence >>> laneChunkBits][
-      sequence & (laneChunkNames - 1)
-    ];
-  }
-
-  #lengthAt(at: number): number {
-    const chunk = this.#arena[at >>> arenaChunkBits];
-    const offset = at & (arenaChunkBytes - 1);
-    return (chunk[offset] | (chunk[offset + 1] << 8)) & lengthMask;
   }
 }

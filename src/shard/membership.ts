@@ -49,6 +49,16 @@ export class Membership {
     return true;
   }
 
+  /** States memberships in order, as wire.ts lays changes out. @returns how many changed anything */
+  apply(changes: Uint32Array): number {
+    let changed = 0;
+    for (let at = 0; at < changes.length; at += 2) {
+      const word = changes[at + 1];
+      if (this.set(changes[at] as UserNo, (word >>> 1) as RoomNo, (word & 1) === 1)) changed += 1;
+    }
+    return changed;
+  }
+
   /** Takes the user out of every room. @returns out of how many */
   forgetUser(user: UserNo): number {
     const handle = this.#handleOf(user);

@@ -5,30 +5,28 @@
  * Cost: allocates nothing as a rule; the scratch arrays that answers are built in are kept, as large as the largest batch.
  */
 import { assert } from '../base/assert.js';
-import type { RoomNo, UserNo } from '../base/ids.js';
+import type { UserNo } from '../base/ids.js';
 import { roomsPerPageMax, scratchBytesMax } from '../base/limits.js';
+import { JsonList } from '../intern/json-list.js';
 import type { Names } from '../intern/names.js';
 import { Membership } from './membership.js';
 import { pageHeaderWords, questionKind, type Answers, type ShardStats } from './wire.js';
 
 export class ShardCore {
   readonly membership = new Membership();
-  readonly #names: Names;
+  readonly #json: JsonList;
   #numbers = new Uint32Array(1024);
   #numbersEnd = 0;
-  #json = new Uint8Array(16 * 1024);
-  #jsonEnd = 0;
 
   /** @param names of the rooms: what pages are spelled with */
   constructor(names: Names) {
-    this.#names = names;
+    this.#json = new JsonList(names);
   }
 
   /** @returns views of scratch memory that the next call overwrites: who keeps them copies them */
   ask(questions: Uint32Array): Answers {
     this.#numbersEnd = 0;
-    this.#jsonEnd = 0;
-    if (this.#json.length > scratchBytesMax) this.#json = new Uint8Array(scratchBytesMax);
+    this.#json.clear();
     if (this.#numbers.byteLength > scratchBytesMax) this.#numbers = new Uint32Array(scratchBytesMax / 4);
     let at = 0;
     while (at < questions.length) {
@@ -38,17 +36,12 @@ export class ShardCore {
     assert(at === questions.length, 'the last question ends where the batch does');
     return {
       numbers: this.#numbers.subarray(0, this.#numbersEnd),
-      json: this.#json.subarray(0, this.#jsonEnd),
+      json: this.#json.bytes.subarray(0, this.#json.end),
     };
   }
 
   apply(changes: Uint32Array): number {
-    let changed = 0;
-    for (let at = 0; at < changes.length; at += 2) {
-      const word = changes[at + 1];
-      if (this.membership.set(changes[at] as UserNo, (word >>> 1) as RoomNo, (word & 1) === 1)) changed += 1;
-    }
-    return changed;
+    return this.membership.apply(changes);
   }
 
   stats(): ShardStats {
@@ -67,35 +60,21 @@ export class ShardCore {
     const { count, beyond, taken, rooms } = this.membership.mutual(users, start, limit);
     const length = pageHeaderWords + 2 * taken;
     const numbers = this.#reserve(1 + length);
-    const jsonStart = this.#jsonEnd;
+    const jsonStart = this.#json.end;
     let to = this.#numbersEnd;
     numbers[to++] = length;
     numbers[to++] = count;
     numbers[to++] = beyond;
     numbers[to++] = taken;
     numbers[to++] = jsonStart;
+    if (wantsJson) this.#json.add(rooms, taken);
+    const { ends } = this.#json;
     for (let index = 0; index < taken; index += 1) {
       numbers[to++] = rooms[index];
-      numbers[to++] = wantsJson ? this.#spell(rooms[index], index > 0) : jsonStart;
+      numbers[to++] = wantsJson ? ends[index] : jsonStart;
     }
     this.#numbersEnd = to;
     return end;
-  }
-
-  /** @returns where the room's JSON string ends */
-  #spell(room: number, comma: boolean): number {
-    for (;;) {
-      let at = this.#jsonEnd;
-      if (comma && at < this.#json.length) this.#json[at++] = 0x2c;
-      const end = this.#names.writeJson(room, this.#json, at);
-      if (end !== -1) {
-        this.#jsonEnd = end;
-        return end;
-      }
-      const larger = new Uint8Array(this.#json.length * 2);
-      larger.set(this.#json);
-      this.#json = larger;
-    }
   }
 
   #shares(questions: Uint32Array, at: number): number {

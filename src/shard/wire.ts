@@ -19,7 +19,7 @@ import type { RoomNo, UserNo } from '../base/ids.js';
 export const questionKind = { page: 1, shares: 2 } as const;
 
 export function pageQuestion(
-  users: ArrayLike<UserNo>,
+  users: ArrayLike<number>,
   start: number,
   limit: number,
   wantsJson: boolean,
@@ -34,7 +34,7 @@ export function pageQuestion(
   return words;
 }
 
-export function sharesQuestion(user: UserNo, others: ArrayLike<UserNo>): Uint32Array {
+export function sharesQuestion(user: UserNo, others: ArrayLike<number>): Uint32Array {
   const words = new Uint32Array(3 + others.length);
   words[0] = questionKind.shares;
   words[1] = user;

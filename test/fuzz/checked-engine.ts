@@ -125,7 +125,7 @@ export class CheckedEngine {
     const expected = this.#page(users, start, limit);
     const mutual = new Set(expected.mutual);
     const page = await this.engine.mutualPage(users, start, limit);
-    const rooms = page.rooms.map((room) => this.#names.get(room)!);
+    const rooms = Array.from(page.rooms, (room) => this.#names.get(room)!);
     this.pagesRead += 1;
 
     expect(page.count, 'count is exact').toBe(mutual.size);

@@ -32,7 +32,7 @@ function littleEndian(hash: number): string {
 test.each(vectors.map((expected, length) => ({ length, expected })))(
   'published vector of length $length',
   ({ length, expected }) => {
-    expect(littleEndian(halfSipHash(wordsOf(counting(length)), length, key0, key1, 2, 4))).toBe(expected);
+    expect(littleEndian(halfSipHash(wordsOf(counting(length)), 0, length, key0, key1, 2, 4))).toBe(expected);
   },
 );
 
@@ -41,7 +41,7 @@ describe('the 1-3 variant', () => {
     const hashes = new Set<number>();
     for (let length = 0; length <= 1024; length += 1) {
       // Zeroes only: nothing but the length tells these messages apart.
-      const hash = halfSipHash(wordsOf(new Uint8Array(length)), length, key0, key1);
+      const hash = halfSipHash(wordsOf(new Uint8Array(length)), 0, length, key0, key1);
       expect(hash).toBe(hash >>> 0);
       hashes.add(hash);
     }
@@ -50,22 +50,22 @@ describe('the 1-3 variant', () => {
 
   test('each bit of either half of the key changes the hash', () => {
     const words = wordsOf(counting(20));
-    const hashes = new Set([halfSipHash(words, 20, key0, key1)]);
+    const hashes = new Set([halfSipHash(words, 0, 20, key0, key1)]);
     for (let bit = 0; bit < 32; bit += 1) {
-      hashes.add(halfSipHash(words, 20, key0 ^ (1 << bit), key1));
-      hashes.add(halfSipHash(words, 20, key0, key1 ^ (1 << bit)));
+      hashes.add(halfSipHash(words, 0, 20, key0 ^ (1 << bit), key1));
+      hashes.add(halfSipHash(words, 0, 20, key0, key1 ^ (1 << bit)));
     }
     expect(hashes.size).toBe(65);
   });
 
   test('each bit of the message flips about half of the hash', () => {
     for (let length = 1; length <= 9; length += 1) {
-      const plain = halfSipHash(wordsOf(counting(length)), length, key0, key1);
+      const plain = halfSipHash(wordsOf(counting(length)), 0, length, key0, key1);
       let flipped = 0;
       for (let bit = 0; bit < length * 8; bit += 1) {
         const message = counting(length);
         message[bit >>> 3] ^= 1 << (bit & 7);
-        const changed = plain ^ halfSipHash(wordsOf(message), length, key0, key1);
+        const changed = plain ^ halfSipHash(wordsOf(message), 0, length, key0, key1);
         expect(changed).not.toBe(0);
         for (let rest = changed >>> 0; rest !== 0; rest >>>= 1) flipped += rest & 1;
       }
@@ -74,10 +74,18 @@ describe('the 1-3 variant', () => {
     }
   });
 
+  test('a message in the middle of others hashes as it does alone', () => {
+    for (let length = 0; length <= 40; length += 1) {
+      const alone = wordsOf(counting(length));
+      const among = Uint32Array.from([7, 8, 9, ...alone, 10]);
+      expect(halfSipHash(among, 3, length, key0, key1)).toBe(halfSipHash(alone, 0, length, key0, key1));
+    }
+  });
+
   test('a key given as signed or unsigned integer is the same key', () => {
     const words = wordsOf(counting(5));
-    expect(halfSipHash(words, 5, 0xdeadbeef, 0xfeedface)).toBe(
-      halfSipHash(words, 5, 0xdeadbeef | 0, 0xfeedface | 0),
+    expect(halfSipHash(words, 0, 5, 0xdeadbeef, 0xfeedface)).toBe(
+      halfSipHash(words, 0, 5, 0xdeadbeef | 0, 0xfeedface | 0),
     );
   });
 });

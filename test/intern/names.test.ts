@@ -1,7 +1,9 @@
 /** Are names read back as they were written: across chunks, as JSON, by other readers, and when nothing fits? */
 import { describe, expect, test } from 'vitest';
 import fc from 'fast-check';
+import { scratchBytesMax } from '../../src/base/limits.js';
 import { NameEncoder } from '../../src/intern/encoder.js';
+import { JsonList } from '../../src/intern/json-list.js';
 import { Names } from '../../src/intern/names.js';
 import { anyName } from './any-name.js';
 
@@ -10,15 +12,23 @@ const mebibyte = 2 ** 20;
 function append(names: Names, name: string, lane = 0): number {
   const encoder = new NameEncoder();
   expect(encoder.encode(name)).toBe(true);
-  return names.append(lane, encoder.bytes, encoder.length, encoder.needsEscape);
+  return names.append(
+    lane,
+    encoder.words,
+    encoder.byteLength,
+    JSON.stringify(name).length !== name.length + 2,
+  );
 }
 
 const arenaChunks = (names: Names): number => names.chunks.filter(({ lane }) => lane === -1).length;
 
 function jsonOf(names: Names, number: number): string {
   const target = new Uint8Array(8 * 1024).fill(0x7e);
-  const end = names.writeJson(number, target, 3);
-  expect([...target.subarray(0, 3), target[end]]).toEqual([0x7e, 0x7e, 0x7e, 0x7e]);
+  const position = names.position(number);
+  const end = names.writeJsonAt(position, new DataView(target.buffer), 3);
+  expect(end - 3).toBeLessThanOrEqual(names.jsonBytesMaxAt(position));
+  // Up to three bytes behind the end are written too.
+  expect([...target.subarray(0, 3), target[end + 3]]).toEqual([0x7e, 0x7e, 0x7e, 0x7e]);
   return Buffer.from(target.subarray(3, end)).toString();
 }
 
@@ -32,7 +42,9 @@ test('text and JSON of any name; equals tells it from others', () => {
       expect(jsonOf(names, number)).toBe(JSON.stringify(name));
       for (const asked of [name, other, `${name.slice(1)}x`, name.slice(0, -1)]) {
         if (!encoder.encode(asked)) continue;
-        expect(names.equals(number, encoder.bytes, encoder.length)).toBe(asked === name);
+        expect(names.equalsAt(names.position(number), encoder.words, 0, encoder.byteLength)).toBe(
+          asked === name,
+        );
       }
     }),
     { numRuns: 500 },
@@ -64,10 +76,10 @@ describe('the arena', () => {
   test('a name that does not fit the rest of a chunk goes to the next one whole', () => {
     const names = new Names(1, 31);
     const texts: string[] = [];
-    // 1,026 bytes each: 1,021 fit, 1,030 bytes stay; then ever shorter rests.
+    // 1,020 to 1,028 bytes each, in whole words: some bytes of each chunk stay unused.
     for (let index = 0; index < 4000; index += 1) texts.push(`${index}`.padEnd(1024 - (index % 7), '-'));
     const numbers = texts.map((text) => append(names, text));
-    expect(arenaChunks(names)).toBe(Math.ceil(texts.length / Math.floor(mebibyte / 1023)));
+    expect(arenaChunks(names)).toBe(Math.ceil(texts.length / Math.floor(mebibyte / 1024)));
     expect(numbers.map((number) => names.text(number))).toEqual(texts);
   });
 
@@ -76,6 +88,10 @@ describe('the arena', () => {
     expect(names.bytes).toBe(0);
     append(names, 'a', 1);
     expect(names.bytes).toBe(mebibyte + 1024 * 4);
+    // A single lane grows in larger steps.
+    const single = new Names(1, 31);
+    append(single, 'a');
+    expect(single.bytes).toBe(mebibyte + 65_536 * 4);
   });
 });
 
@@ -88,25 +104,60 @@ describe('lanes', () => {
 
   test('a full lane refuses and changes nothing; the others go on', () => {
     const names = new Names(2, 3);
-    for (let index = 0; index < 8; index += 1) expect(append(names, `${index}`, 0)).toBe(index);
+    for (let index = 0; index < 7; index += 1) expect(append(names, `${index}`, 0)).toBe(index);
     const { bytes } = names;
     expect(() => append(names, 'more', 0)).toThrow(expect.objectContaining({ code: 'FULL' }));
     expect(names.bytes).toBe(bytes);
     expect(append(names, 'more', 1)).toBe(8);
     expect(names.text(8)).toBe('more');
-    expect(names.text(7)).toBe('7');
+    expect(names.text(6)).toBe('6');
   });
 });
 
-test('writeJson says -1 when the target is one byte short, and fits exactly otherwise', () => {
+test('the bound of a name that needs no escape is exact', () => {
   const names = new Names(1, 31);
-  for (const name of ['plain', 'a"b', 'ünï☕', 'tab\t']) {
-    const number = append(names, name);
-    const size = Buffer.byteLength(JSON.stringify(name));
-    expect(names.writeJson(number, new Uint8Array(size + 4), 4)).toBe(size + 4);
-    expect(names.writeJson(number, new Uint8Array(size + 3), 4)).toBe(-1);
-    expect(names.writeJson(number, new Uint8Array(size), size)).toBe(-1);
+  for (const name of ['plain', 'ünï☕', 'x'.repeat(1024)]) {
+    const bytes = Buffer.byteLength(JSON.stringify(name));
+    expect(names.jsonBytesMaxAt(names.position(append(names, name)))).toBe(bytes);
   }
+});
+
+describe('a list', () => {
+  test('of any names is what JSON.stringify makes of them, list behind list, and grows as it must', () => {
+    const names = new Names(1, 31);
+    const list = new JsonList(names);
+    fc.assert(
+      fc.property(fc.array(fc.array(anyName, { maxLength: 30 }), { maxLength: 8 }), (lists) => {
+        list.clear();
+        for (const texts of lists) {
+          const start = list.end;
+          list.add(
+            Uint32Array.from(texts, (text) => append(names, text)),
+            texts.length,
+          );
+          const written = (end: number): string => Buffer.from(list.bytes.subarray(start, end)).toString();
+          for (const index of texts.keys()) {
+            const expected = JSON.stringify(texts.slice(0, index + 1)).slice(1, -1);
+            expect(written(list.ends[index])).toBe(expected);
+          }
+          expect(written(list.end)).toBe(JSON.stringify(texts).slice(1, -1));
+        }
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  test('larger than the scratch memory that is kept gives it back', () => {
+    const names = new Names(1, 31);
+    const list = new JsonList(names);
+    const number = append(names, 'x'.repeat(1000));
+    list.add(new Uint32Array(5000).fill(number), 5000);
+    expect(list.end).toBe(5000 * 1003 - 1);
+    list.clear();
+    expect([list.end, list.bytes.length]).toEqual([0, scratchBytesMax]);
+    list.add(Uint32Array.of(number), 1);
+    expect(list.end).toBe(1002);
+  });
 });
 
 test('a reader that adopts growth piece by piece reads every name written so far', () => {

@@ -76,11 +76,11 @@ const anyStep = fc.oneof(
 );
 
 function add(set: number, index: number): Step {
-  return (sets, end) => sets.add(set, roomAt(index % roomEnd));
+  return (sets, end) => sets.add(set, roomAt(index % end));
 }
 
 function drop(set: number, index: number): Step {
-  return (sets, end) => sets.remove(set, roomAt(index % roomEnd));
+  return (sets, end) => sets.remove(set, roomAt(index % end));
 }
 
 describe('against Set', () => {
