@@ -14,13 +14,16 @@ export interface RunOptions {
   readonly folder?: string | undefined;
 }
 
-export interface Contestant {
+export interface Contestant<Checksum extends number | Promise<number> = number> {
   readonly name: string;
   /** Answers all questions once; this is what is timed. @returns a number that depends on every answer */
-  readonly run: () => number;
+  readonly run: () => Checksum;
   /** Not timed: called before each `run`. */
   readonly before?: () => void;
 }
+
+/** One that may have to wait for its answers. */
+export type AsyncContestant = Contestant<number | Promise<number>>;
 
 /** Contestants take turns this often, so that a busy moment of the machine meets all of them. The first warms up. */
 const roundCount = 5;
@@ -60,6 +63,38 @@ export function compare(contestants: readonly Contestant[], questions: number, t
     before?.();
     return run();
   });
+  const checksum = agreed(contestants, checksums);
+  const rounds: Round[] = [];
+  for (let index = 0; index < roundCount; index += 1) {
+    rounds.push(medianLatencies(benchOf(contestants, new Set(), checksum, timeMs).runSync()));
+  }
+  return { timings: timingsOf(contestants, rounds, questions), checksum };
+}
+
+/** `compare` for contestants of which some have to wait. */
+export async function compareAsync(
+  contestants: readonly AsyncContestant[],
+  questions: number,
+  timeMs: number,
+): Promise<Comparison> {
+  const checksums: number[] = [];
+  const waiting = new Set<AsyncContestant>();
+  for (const contestant of contestants) {
+    contestant.before?.();
+    const answer = contestant.run();
+    if (typeof answer !== 'number') waiting.add(contestant);
+    checksums.push(await answer);
+  }
+  const checksum = agreed(contestants, checksums);
+  const rounds: Round[] = [];
+  for (let index = 0; index < roundCount; index += 1) {
+    rounds.push(medianLatencies(await benchOf(contestants, waiting, checksum, timeMs).run()));
+  }
+  return { timings: timingsOf(contestants, rounds, questions), checksum };
+}
+
+/** @throws when they differ */
+function agreed(contestants: readonly AsyncContestant[], checksums: readonly number[]): number {
   for (const [index, checksum] of checksums.entries()) {
     if (checksum === checksums[0]) continue;
     throw new Error(
@@ -67,23 +102,54 @@ export function compare(contestants: readonly Contestant[], questions: number, t
     );
   }
   consume(checksums[0]);
-  const medians = contestants.map((): number[] => []);
-  for (let round = 0; round < roundCount; round += 1) {
-    const bench = new Bench({ time: timeMs / roundCount, iterations: 1, warmup: false, throws: true });
-    for (const { name, run, before } of contestants) {
-      const timed = (): void => {
-        // The value is not added up here: how often tinybench calls depends on the machine.
-        if (run() !== checksums[0]) throw new Error(`${name} changed its answer`);
-      };
-      bench.add(name, timed, before === undefined ? {} : { beforeEach: () => before() });
-    }
-    for (const [index, { name, result }] of bench.runSync().entries()) {
-      if (!('latency' in result)) throw new Error(`${name} was not timed: ${result.state}`);
-      medians[index].push((result.latency.p50 * 1e6) / questions);
-    }
+  return checksums[0];
+}
+
+/** One round: each contestant has its turn. @param waiting those who answer with promises */
+function benchOf(
+  contestants: readonly AsyncContestant[],
+  waiting: ReadonlySet<AsyncContestant>,
+  checksum: number,
+  timeMs: number,
+): Bench {
+  const bench = new Bench({ time: timeMs / roundCount, iterations: 1, warmup: false, throws: true });
+  for (const contestant of contestants) {
+    const { name, run, before } = contestant;
+    // The value is not added up here: how often tinybench calls depends on the machine.
+    const check = (answer: number): void => {
+      if (answer !== checksum) throw new Error(`${name} changed its answer`);
+    };
+    const timed = (): void | Promise<void> => {
+      const answer = run();
+      if (typeof answer !== 'number') return answer.then(check);
+      check(answer);
+    };
+    // Told nothing, tinybench finds out by a call that it does not wait for, which then runs beside the timed ones.
+    const async = waiting.has(contestant);
+    bench.add(name, timed, before === undefined ? { async } : { async, beforeEach: () => before() });
   }
-  const timings = contestants.map(({ name }, index) => ({ name, nanoseconds: medianOf(medians[index]) }));
-  return { timings, checksum: checksums[0] };
+  return bench;
+}
+
+/** Milliseconds of a run of each contestant. */
+type Round = readonly number[];
+
+function medianLatencies(tasks: Bench['tasks']): Round {
+  return tasks.map(({ name, result }) => {
+    if (!('latency' in result)) throw new Error(`${name} was not timed: ${result.state}`);
+    return result.latency.p50;
+  });
+}
+
+function timingsOf(
+  contestants: readonly AsyncContestant[],
+  rounds: readonly Round[],
+  questions: number,
+): Timing[] {
+  return contestants.map(({ name }, index) => ({
+    name,
+    nanoseconds: (medianOf(rounds.map((round) => round[index])) * 1e6) / questions,
+  }));
 }
 
 function medianOf(values: readonly number[]): number {
