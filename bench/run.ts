@@ -17,6 +17,7 @@ const benches: Record<string, () => Promise<BenchModule>> = {
   sets: () => import('./sets.js'),
   intern: () => import('./intern.js'),
   engine: () => import('./engine.js'),
+  peers: () => import('./peers.js'),
   pool: () => import('./pool.js'),
   http: () => import('./http.js'),
   population: () => import('./population.js'),

@@ -1,0 +1,18 @@
+/** Where is a program? On the PATH, or in a folder that Debian keeps off it. */
+import { accessSync, constants } from 'node:fs';
+import { delimiter, join } from 'node:path';
+
+/** @param before folders that are looked through before those of the PATH */
+export function findProgram(name: string, before: readonly string[] = []): string | undefined {
+  const folders = [...before, ...(process.env.PATH ?? '').split(delimiter)];
+  return folders.map((folder) => join(folder, name)).find(isExecutable);
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
