@@ -36,8 +36,11 @@ export const costWaitingMax = 10_000_000;
 /** Scratch memory that a shard keeps between batches; what an unusually large batch needed beyond it is given back. */
 export const scratchBytesMax = 2 ** 20;
 
-/** Changes that travel to a worker in one task: about a millisecond of work, so that queries slip in between. */
-export const changesPerTaskMax = 2_048;
+/**
+ * Changes that are numbered and sent to the shards at once: about 0.2 ms of work, so that queries slip in between. With
+ * 2,048 of them the slowest hundredth of queries waits for a millisecond.
+ */
+export const changesPerTaskMax = 256;
 
 /** Callers of `Ingest.apply` that may wait for their turn before further ones are refused with 503. */
 export const ingestWaitingMax = 64;

@@ -8,14 +8,15 @@
  * Promise: a change is seen by every question asked after its promise resolved. A shard that cannot answer makes the
  * whole answer an error, never a part of one.
  */
+import { setImmediate } from 'node:timers/promises';
 import { assert } from '../base/assert.js';
 import type { Change } from '../base/change.js';
 import { PublicError } from '../base/errors.js';
-import { roomNoEnd, partitionOf, partitionRanges, type RoomNo } from '../base/ids.js';
+import { roomNoEnd, partitionOf, partitionRanges, type RoomNo, type UserNo } from '../base/ids.js';
 import { changesPerTaskMax, roomsPerPageMax, usersPerForgetStep } from '../base/limits.js';
 import { InlineShard } from '../shard/inline-shard.js';
 import { PooledShard } from '../shard/pooled-shard.js';
-import type { Shard } from '../shard/shard.js';
+import { shardUnavailable, type Shard } from '../shard/shard.js';
 import { pageQuestion, sharesQuestion } from '../shard/wire.js';
 import { FanOut, type FanOutObserver } from './fan-out.js';
 import { Numbering } from './numbering.js';
@@ -31,6 +32,7 @@ import {
   type MutualRooms,
 } from './questions.js';
 import { SharesCall } from './shares-call.js';
+import { UserShards } from './user-shards.js';
 
 export interface EngineOptions {
   /** Worker threads, each with a contiguous share of the rooms, 1 to 64; 0 answers on the caller's thread. Default 0. */
@@ -41,18 +43,19 @@ export interface EngineOptions {
   readonly observer?: FanOutObserver;
 }
 
-/** Changes with their numbers, split by shard: what is committed, then applied. */
-export interface NumberedChanges {
-  readonly count: number;
-  /** One array a shard, as shard/wire.ts lays changes out. */
-  readonly byShard: readonly Uint32Array[];
-}
+/** Slices of `apply` that are under way at once: the next one is numbered while shards work on those before. */
+const slicesUnderWayMax = 3;
 
 export class MembershipEngine {
   readonly #numbering = new Numbering();
   readonly #users = this.#numbering.users;
   readonly #rooms = this.#numbering.rooms;
   readonly #shardOfPartition: Uint8Array;
+  readonly #userShards: UserShards;
+  /** Lists of changes that are being sent in slices, and all that wait for them. */
+  #turnsTaken = 0;
+  /** Settled when the last of them has ended. */
+  #lastTurn: Promise<unknown> = Promise.resolve();
   #shards: readonly Shard[] = [];
   #fanOuts: readonly FanOut[] = [];
 
@@ -73,6 +76,7 @@ export class MembershipEngine {
         new Array<number>(end - first).fill(shard),
       ),
     );
+    this.#userShards = new UserShards(Math.max(shards, 1));
   }
 
   /** How many shards there are: at least one. */
@@ -102,33 +106,16 @@ export class MembershipEngine {
   }
 
   /**
-   * States memberships, in order. Questions asked later wait for all of them, so feed long lists in pieces of a few
-   * thousand.
-   * @throws PublicError INVALID for an ID that is none, FULL, UNAVAILABLE. Applying the same changes again does no harm.
+   * States memberships, in order. Calls take effect in the order in which they are made. A list of more than 256 goes in
+   * slices between which questions are answered: until the promise resolves they may see a part of it.
+   * @throws PublicError INVALID for an ID that is none, with nothing applied; FULL, UNAVAILABLE. Applying the same
+   *   changes again does no harm.
    */
   async apply(changes: readonly Change[]): Promise<Applied> {
-    return this.applyNumbered(this.number(changes));
-  }
-
-  /** Gives names their numbers and sorts the changes by shard; applies nothing. */
-  number(changes: readonly Change[]): NumberedChanges {
-    const numbered = this.#numbering.changes(changes);
-    return { count: changes.length, byShard: this.#splitByShard(numbered) };
-  }
-
-  async applyNumbered({ count, byShard }: NumberedChanges): Promise<Applied> {
-    // Everything leaves before anything is awaited, so that calls take effect in the order in which they were made.
-    const changed = await Promise.all(
-      byShard.flatMap((changes, shard) => {
-        const tasks: Promise<number>[] = [];
-        for (let at = 0; at < changes.length; at += 2 * changesPerTaskMax) {
-          tasks.push(this.#shards[shard].apply(changes.slice(at, at + 2 * changesPerTaskMax)));
-        }
-        return tasks;
-      }),
-    );
-    const applied = changed.reduce((sum, each) => sum + each, 0);
-    return { applied, ignored: count - applied };
+    const isLong = changes.length > changesPerTaskMax;
+    if (isLong) this.#numbering.check(changes);
+    const applied = await this.#inOrder(isLong, async () => this.#applyInSlices(changes));
+    return { applied, ignored: changes.length - applied };
   }
 
   /** The rooms that all these users are joined to; with one user, that user's rooms. Unknown users are in none. */
@@ -157,10 +144,22 @@ export class MembershipEngine {
   /** Whether the user shares a room with each of the others, in their order; at most 10,000 others. */
   async sharesMany(userId: string, otherIds: readonly string[]): Promise<boolean[]> {
     checkOthers(otherIds);
-    const call = new SharesCall(this.#shards.length, otherIds.length);
-    const question = sharesQuestion(this.#numbering.userNo(userId), this.#numbering.userNos(otherIds));
-    for (const [index, fanOut] of this.#fanOuts.entries()) fanOut.ask(question, call, index);
-    return call.shared;
+    this.#checkAvailable();
+    const user = this.#numbering.userNo(userId);
+    const others = this.#numbering.userNos(otherIds);
+    const call = new SharesCall(others.length);
+    const shards = this.#userShards.of(user);
+    for (let shard = 0; shard < this.#shards.length; shard += 1) {
+      if (!this.#userShards.has(shards, shard)) continue;
+      const places = this.#userShards.whoMayBeIn(shard, others);
+      if (places.length === 0) continue;
+      const question = sharesQuestion(
+        user,
+        places.map((place) => others[place]),
+      );
+      this.#fanOuts[shard].ask(question, call, call.expect(places));
+    }
+    return call.allAsked();
   }
 
   /** The rooms of one user. */
@@ -170,21 +169,26 @@ export class MembershipEngine {
 
   /** Takes the user out of every room. @returns out of how many */
   async forgetUser(userId: string): Promise<number> {
-    const user = this.#numbering.userNo(userId);
-    const removed = await Promise.all(this.#shards.map((shard) => shard.forgetUser(user)));
-    return removed.reduce((sum, each) => sum + each, 0);
+    return this.#inOrder(false, async () => {
+      const user = this.#numbering.userNo(userId);
+      this.#userShards.clear(user);
+      const removed = await Promise.all(this.#shards.map((shard) => shard.forgetUser(user)));
+      return sumOf(removed);
+    });
   }
 
   /** Takes everybody out of the room. Looks at every user, in steps between which questions are answered. */
   async forgetRoom(roomId: string): Promise<number> {
-    const room = this.#rooms.find(roomId);
-    if (room === -1) return 0;
-    const shard = this.#shards[this.#shardOfPartition[partitionOf(room)]];
-    let removed = 0;
-    for (let first = 0; first <= this.#users.count; first += usersPerForgetStep) {
-      removed += await shard.forgetRoom(room, first, first + usersPerForgetStep);
-    }
-    return removed;
+    return this.#inOrder(true, async () => {
+      const room = this.#rooms.find(roomId);
+      if (room === -1) return 0;
+      const shard = this.#shards[this.#shardOfPartition[partitionOf(room)]];
+      let removed = 0;
+      for (let first = 0; first <= this.#users.count; first += usersPerForgetStep) {
+        removed += await shard.forgetRoom(room, first, first + usersPerForgetStep);
+      }
+      return removed;
+    });
   }
 
   async stats(): Promise<IndexStats> {
@@ -200,7 +204,7 @@ export class MembershipEngine {
       bytes: {
         names: users.names + rooms.names,
         tables: users.table + rooms.table,
-        handles: sum((stats) => stats.bytes.handles),
+        handles: sum((stats) => stats.bytes.handles) + this.#userShards.bytes,
         packed: sum((stats) => stats.bytes.packed),
         bitmaps: sum((stats) => stats.bytes.bitmaps),
       },
@@ -229,12 +233,60 @@ export class MembershipEngine {
     checkUsers(users);
     checkLimit(limit);
     assert(start >= 0 && start <= roomNoEnd, 'a page starts at a RoomNo');
+    this.#checkAvailable();
     const numbers = this.#numbering.userNos(users);
-    const call = new PageCall(this.#shards.length, start, limit);
     const question = pageQuestion(numbers, start, limit, wantsJson);
-    for (let index = 0; index < this.#fanOuts.length; index += 1)
-      this.#fanOuts[index].ask(question, call, index);
+    const shards = this.#userShards.shared(numbers);
+    const asked = this.#fanOuts.filter((_, shard) => this.#userShards.has(shards, shard));
+    // Who shares nothing with anybody is asked for all the same, so that unknown users take the way of known ones.
+    if (asked.length === 0) asked.push(this.#fanOuts[numbers[0] % this.#fanOuts.length]);
+    const call = new PageCall(asked.length, start, limit);
+    for (let slot = 0; slot < asked.length; slot += 1) asked[slot].ask(question, call, slot);
     return call.page;
+  }
+
+  /** A shard that cannot answer makes every answer an error, even one that would not have needed it. */
+  #checkAvailable(): void {
+    const { failure } = this;
+    if (failure !== undefined) throw shardUnavailable(failure);
+  }
+
+  /**
+   * Makes a change now, unless a long one is being made: then after it, and whatever comes later after both.
+   * @param isLong whether the change is not sent to the shards whole when the call returns
+   */
+  #inOrder<Result>(isLong: boolean, change: () => Promise<Result>): Promise<Result> {
+    if (!isLong && this.#turnsTaken === 0) return change();
+    this.#turnsTaken += 1;
+    const turn = this.#turnsTaken === 1 ? change() : this.#lastTurn.then(change);
+    const ended = (): void => void (this.#turnsTaken -= 1);
+    this.#lastTurn = turn.then(ended, ended);
+    return turn;
+  }
+
+  /** @returns how many changed anything */
+  async #applyInSlices(changes: readonly Change[]): Promise<number> {
+    const underWay: Promise<number>[] = [];
+    let applied = 0;
+    for (let at = 0; at < changes.length; at += changesPerTaskMax) {
+      // What came in meanwhile is answered first.
+      if (at > 0) await setImmediate();
+      if (underWay.length === slicesUnderWayMax) applied += (await underWay.shift()) ?? 0;
+      const slice = changes.slice(at, at + changesPerTaskMax);
+      const made = this.#send(this.#numbering.changes(slice));
+      // Whoever awaits it hears of it; until then nobody does.
+      made.catch(() => undefined);
+      underWay.push(made);
+    }
+    return applied + sumOf(await Promise.all(underWay));
+  }
+
+  /** Everything leaves before anything is awaited: changes reach each shard in order. */
+  async #send(changes: Uint32Array): Promise<number> {
+    const tasks: Promise<number>[] = [];
+    for (const [shard, part] of this.#splitByShard(changes).entries())
+      if (part.length > 0) tasks.push(this.#shards[shard].apply(part));
+    return sumOf(await Promise.all(tasks));
   }
 
   #splitByShard(changes: Uint32Array): Uint32Array[] {
@@ -247,9 +299,14 @@ export class MembershipEngine {
     const ends = lengths.fill(0);
     for (let at = 0; at < changes.length; at += 2) {
       const shard = shardOf(at);
+      if ((changes[at + 1] & 1) === 1) this.#userShards.add(changes[at] as UserNo, shard);
       byShard[shard][ends[shard]++] = changes[at];
       byShard[shard][ends[shard]++] = changes[at + 1];
     }
     return byShard;
   }
+}
+
+function sumOf(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0);
 }

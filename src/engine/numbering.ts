@@ -28,6 +28,15 @@ export class Numbering {
     return found;
   }
 
+  /** @throws PublicError INVALID for a join with an ID that is none: what `changes` would find too, but part by part */
+  check(changes: readonly Change[]): void {
+    for (const { userId, roomId, joined } of changes) {
+      if (!joined) continue;
+      checkName('userId', userId);
+      checkName('roomId', roomId);
+    }
+  }
+
   /**
    * @returns the changes as shard/wire.ts lays them out, in order, without those that can change nothing
    * @throws PublicError INVALID for an ID that is none, and FULL

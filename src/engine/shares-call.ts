@@ -1,38 +1,54 @@
-/** Waits for every shard's answer to "does this user share a room with each of these?", and ORs them together. */
+/**
+ * Waits for the answers of shards to "does this user share a room with each of these?". Each shard is asked only about
+ * those who may have rooms in it; whoever is asked about nowhere shares none.
+ */
 import type { Answers } from '../shard/wire.js';
 import type { Receiver } from './fan-out.js';
 
 export class SharesCall implements Receiver {
-  readonly shared: Promise<boolean[]>;
-  readonly #bits: Uint32Array;
-  readonly #count: number;
-  #missing: number;
+  readonly #promise: Promise<boolean[]>;
+  readonly #shared: boolean[];
+  /** Of each shard asked: where those it is asked about stand in the list. */
+  readonly #places: Uint32Array[] = [];
+  /** Answers, and the word that every shard has been asked. */
+  #missing = 1;
   #resolve!: (shared: boolean[]) => void;
   #reject!: (error: unknown) => void;
 
   /** @param count how many others are asked about */
-  constructor(shardCount: number, count: number) {
-    this.#bits = new Uint32Array((count + 31) >>> 5);
-    this.#count = count;
-    this.#missing = shardCount;
-    this.shared = new Promise((resolve, reject) => {
+  constructor(count: number) {
+    this.#shared = new Array<boolean>(count).fill(false);
+    this.#promise = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
     });
   }
 
-  answer(_slot: number, { numbers }: Answers, at: number): void {
-    for (let word = 0; word < this.#bits.length; word += 1) this.#bits[word] |= numbers[at + word];
-    this.#missing -= 1;
-    if (this.#missing > 0) return;
-    const shared = new Array<boolean>(this.#count);
-    for (let index = 0; index < this.#count; index += 1) {
-      shared[index] = ((this.#bits[index >>> 5] >>> (index & 31)) & 1) === 1;
-    }
-    this.#resolve(shared);
+  /** Another shard will be asked. @returns the slot that its answer comes back with */
+  expect(places: Uint32Array): number {
+    this.#missing += 1;
+    return this.#places.push(places) - 1;
+  }
+
+  /** Every shard has been asked. */
+  allAsked(): Promise<boolean[]> {
+    this.#oneLess();
+    return this.#promise;
+  }
+
+  answer(slot: number, { numbers }: Answers, at: number): void {
+    const places = this.#places[slot];
+    for (let index = 0; index < places.length; index += 1)
+      if (((numbers[at + (index >>> 5)] >>> (index & 31)) & 1) === 1) this.#shared[places[index]] = true;
+    this.#oneLess();
   }
 
   fail(error: unknown): void {
     this.#reject(error);
+  }
+
+  #oneLess(): void {
+    this.#missing -= 1;
+    if (this.#missing === 0) this.#resolve(this.#shared);
   }
 }

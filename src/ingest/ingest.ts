@@ -1,6 +1,6 @@
 /**
- * The way of every change into the index, whatever its source: number -> apply -> acknowledge, one batch after another.
- * (A store commits between the first two.) Batches take effect in the order in which they were given.
+ * The way of every change into the index, whatever its source: apply, then acknowledge. The engine makes changes in the
+ * order in which they are given; what is bounded here is how many callers may wait for their turn.
  *
  * A caller that awaits each batch has backpressure; beyond `ingestWaitingMax` waiting batches further ones are refused.
  */
@@ -12,7 +12,6 @@ import type { Applied } from '../engine/questions.js';
 
 export class Ingest {
   readonly #engine: MembershipEngine;
-  #last: Promise<unknown> = Promise.resolve();
   #waiting = 0;
 
   constructor(engine: MembershipEngine) {
@@ -31,11 +30,8 @@ export class Ingest {
       );
     }
     this.#waiting += 1;
-    const turn = this.#last.then(() => this.#engine.applyNumbered(this.#engine.number(changes)));
-    // The next batch waits for this one's end, whichever it is.
-    this.#last = turn.catch(() => undefined);
     try {
-      return await turn;
+      return await this.#engine.apply(changes);
     } finally {
       this.#waiting -= 1;
     }

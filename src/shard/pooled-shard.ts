@@ -9,10 +9,10 @@
  */
 import { Piscina } from 'piscina';
 import { unpack } from 'msgpackr';
-import { PublicError, messageOf } from '../base/errors.js';
+import { messageOf } from '../base/errors.js';
 import type { PartitionRange, RoomNo, UserNo } from '../base/ids.js';
 import type { NameChunk, Names } from '../intern/names.js';
-import type { Shard } from './shard.js';
+import { shardUnavailable, type Shard } from './shard.js';
 import type { Answers, ShardStats, ShardTask } from './wire.js';
 
 /** Node 20 runs no TypeScript in a worker: from a source tree (tests), the built worker is taken. */
@@ -62,7 +62,7 @@ export class PooledShard implements Shard {
     });
     // A thread that dies while idle is told here and nowhere else. One that was busy has its task say more, and first.
     this.#pool.on('error', (error: unknown) => this.#fail(`its worker thread died: ${messageOf(error)}`));
-    this.#pool.on('workerDestroy', () => setImmediate(() => this.#fail('its worker thread ended')));
+    this.#pool.on('workerDestroy', () => setImmediate(() => void this.#fail('its worker thread ended')));
   }
 
   async ask(questions: Uint32Array): Promise<Answers> {
@@ -91,12 +91,11 @@ export class PooledShard implements Shard {
   }
 
   async #run(task: ShardTask): Promise<Answers & Uint8Array & number> {
-    if (this.failure !== undefined) throw unavailable(this.failure);
+    if (this.failure !== undefined) throw shardUnavailable(this.failure);
     try {
       return await this.#pool.run(task);
     } catch (error) {
-      this.#fail(messageOf(error));
-      throw unavailable(this.failure, error);
+      throw shardUnavailable(this.#fail(messageOf(error)), error);
     }
   }
 
@@ -109,11 +108,13 @@ export class PooledShard implements Shard {
     return fresh;
   }
 
-  #fail(reason: string): void {
-    if (this.failure !== undefined) return;
+  /** @returns what the shard failed of: the first reason that was found */
+  #fail(reason: string): string {
+    if (this.failure !== undefined) return this.failure;
     this.failure = reason;
     this.#onFailure?.(reason);
     void this.#endThread();
+    return reason;
   }
 
   /** Once only: a second `destroy` makes the pool start a thread anew when the first one's thread ends. */
@@ -121,11 +122,4 @@ export class PooledShard implements Shard {
     this.#end ??= this.#pool.destroy();
     return this.#end;
   }
-}
-
-function unavailable(reason: string | undefined, cause?: unknown): PublicError {
-  return new PublicError('UNAVAILABLE', `a shard has lost its memberships (${reason ?? 'unknown'})`, {
-    retryAfterSeconds: 30,
-    cause,
-  });
 }

@@ -6,6 +6,7 @@
  * When a call is refused with UNAVAILABLE, the shard has lost its memberships and refuses every later one too: an
  * answer is whole or it is none.
  */
+import { PublicError } from '../base/errors.js';
 import type { PartitionRange, RoomNo, UserNo } from '../base/ids.js';
 import type { Answers, ShardStats } from './wire.js';
 
@@ -28,4 +29,12 @@ export interface Shard {
   forgetRoom(room: RoomNo, first: number, end: number): Promise<number>;
   stats(): Promise<ShardStats>;
   close(): Promise<void>;
+}
+
+/** What is thrown instead of an answer. @param failure why the shard cannot answer */
+export function shardUnavailable(failure: string, cause?: unknown): PublicError {
+  return new PublicError('UNAVAILABLE', `a shard has lost its memberships (${failure})`, {
+    retryAfterSeconds: 30,
+    cause,
+  });
 }

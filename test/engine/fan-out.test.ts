@@ -1,11 +1,12 @@
 /** Do the questions of a turn travel together, within bounds, and is every one of them answered or refused? */
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { partitionRanges, type UserNo } from '../../src/base/ids.js';
-import { questionsPerTaskMax, questionsWaitingMax } from '../../src/base/limits.js';
+import { changesPerTaskMax, questionsPerTaskMax, questionsWaitingMax } from '../../src/base/limits.js';
 import { MembershipEngine } from '../../src/engine/engine.js';
 import { FanOut, type Receiver } from '../../src/engine/fan-out.js';
 import type { Shard } from '../../src/shard/shard.js';
 import { sharesQuestion, type Answers } from '../../src/shard/wire.js';
+import { roomsByShard } from '../fuzz/checked-engine.js';
 import { expectAllEnded, startedBy } from '../shard/started-workers.js';
 
 /** Answers each question with its own second word, when told to: a real shard does not let itself be held up. */
@@ -220,7 +221,8 @@ describe('an engine over threads', () => {
 
   test('sends each shard the questions of one turn in one batch, and answers each with its own', async () => {
     const { engine, sent } = await openEngine();
-    const users = Array.from({ length: 200 }, (_, index) => `@${index % 20}:x`);
+    // All of them have rooms in both shards.
+    const users = Array.from({ length: 200 }, (_, index) => `@${5 + (index % 15)}:x`);
     const together = await Promise.all([
       ...users.map(async (user) => engine.mutual([user, '@19:x'], { limit: 90 })),
       engine.sharesMany('@3:x', users),
@@ -234,6 +236,68 @@ describe('an engine over threads', () => {
     apart.push(await engine.sharesMany('@3:x', users));
     expect(together).toEqual(apart);
     expect(sent.mock.calls.slice(2)).toEqual(users.concat('').flatMap(() => [[0, 1], [1, 1]])); // prettier-ignore
+  });
+
+  test('asks only shards in which all users may have rooms, and one where there is none', async () => {
+    const { engine, sent } = await openEngine();
+    const [first, second] = roomsByShard(
+      Array.from({ length: 40 }, (_, index) => `!only${index}:x`),
+      2,
+    );
+    await engine.join('@first:x', first[0]);
+    await engine.join('@second:x', second[0]);
+    for (const room of [first[1], second[1]]) await engine.join('@both:x', room);
+    const asked = async (question: () => Promise<unknown>): Promise<unknown> => {
+      sent.mockClear();
+      const answer = await question();
+      return [answer, sent.mock.calls.map(([shard]) => Number(shard))];
+    };
+    const none = { rooms: [], count: 0, more: false };
+    expect(await asked(async () => engine.mutual(['@first:x', '@both:x']))).toEqual([none, [0]]);
+    expect(await asked(async () => engine.mutual(['@both:x', '@second:x']))).toEqual([none, [1]]);
+    expect(await asked(async () => engine.roomsOf('@both:x'))).toMatchObject([{ count: 2 }, [0, 1]]);
+    for (const pair of [
+      ['@first:x', '@second:x'],
+      ['@nobody:x', '@both:x'],
+    ])
+      expect(await asked(async () => engine.mutual(pair))).toEqual([none, [expect.any(Number)]]);
+    const others = ['@second:x', '@nobody:x', '@both:x'];
+    expect(await asked(async () => engine.sharesMany('@first:x', others))).toEqual([
+      [false, false, false],
+      [0],
+    ]);
+    // A user who comes to a shard is found there, and one who was forgotten is not asked for.
+    await engine.join('@first:x', second[0]);
+    expect(await asked(async () => engine.mutual(['@first:x', '@second:x']))).toMatchObject([
+      { rooms: [second[0]] },
+      [1],
+    ]);
+    await engine.forgetUser('@first:x');
+    expect(await asked(async () => engine.roomsOf('@first:x'))).toMatchObject([{ count: 0 }, { length: 1 }]);
+  });
+
+  test('answers questions between the slices of a long list, and keeps the order of what comes after it', async () => {
+    const { engine } = await openEngine();
+    const list = Array.from({ length: changesPerTaskMax * 40 }, (_, index) => ({
+      userId: `@long${index % 50}:x`,
+      roomId: `!long${index}:x`,
+      joined: true,
+    }));
+    const order: string[] = [];
+    const note = (name: string) => () => void order.push(name);
+    const joined = engine.apply(list).finally(note('joined'));
+    const left = engine.apply(list.map((change) => ({ ...change, joined: false }))).finally(note('left'));
+    const forgotten = engine.forgetUser('@1:x').finally(note('forgotten'));
+    const rejoined = engine.join('@1:x', '!again:x').finally(note('rejoined'));
+    await engine.mutual(['@2:x', '@3:x']).finally(note('answered'));
+    expect(await Promise.all([joined, left])).toEqual([
+      { applied: list.length, ignored: 0 },
+      { applied: list.length, ignored: 0 },
+    ]);
+    expect([await forgotten, await rejoined]).toEqual([6, true]);
+    expect(order).toEqual(['answered', 'joined', 'left', 'forgotten', 'rejoined']);
+    expect((await engine.roomsOf('@1:x')).rooms).toEqual(['!again:x']);
+    expect((await engine.roomsOf('@long7:x')).count).toBe(0);
   });
 
   test('sends no more in one task than it may cost, and refuses what would wait for too long', async () => {

@@ -110,20 +110,38 @@ describe('a page', () => {
 });
 
 describe('shares', () => {
-  test('is true for whom any shard says it, word by word', async () => {
-    const call = new SharesCall(2, 34);
-    const json = new Uint8Array(0);
-    call.answer(1, { numbers: Uint32Array.of(9, 2, 0b01 | 0x80000000, 0b10), json }, 2);
-    call.answer(0, { numbers: Uint32Array.of(2, 0b11, 0), json }, 1);
-    const expected = new Array<boolean>(34).fill(false);
-    for (const index of [0, 1, 31, 33]) expected[index] = true;
-    expect(await call.shared).toEqual(expected);
+  const json = new Uint8Array(0);
+
+  test('is true for whom any shard says it, word by word, at the place in the whole list', async () => {
+    const call = new SharesCall(40);
+    // The first shard is asked about all but the first five, the second one about four of all.
+    const slots = [Uint32Array.from({ length: 35 }, (_, index) => index + 5), Uint32Array.of(0, 4, 5, 39)];
+    expect(slots.map((places) => call.expect(places))).toEqual([0, 1]);
+    const shared = call.allAsked();
+    call.answer(1, { numbers: Uint32Array.of(9, 1, 0b1101), json }, 2);
+    call.answer(0, { numbers: Uint32Array.of(2, 0b10 | 0x80000000, 0b100), json }, 1);
+    const expected = new Array<boolean>(40).fill(false);
+    for (const index of [0, 5, 39, 6, 36, 39]) expected[index] = true;
+    expect(await shared).toEqual(expected);
+  });
+
+  test('is false for all when no shard needs to be asked', async () => {
+    expect(await new SharesCall(3).allAsked()).toEqual([false, false, false]);
+  });
+
+  test('waits for shards that answered before all had been asked', async () => {
+    const call = new SharesCall(1);
+    call.answer(call.expect(Uint32Array.of(0)), { numbers: Uint32Array.of(1, 1), json }, 1);
+    const slot = call.expect(Uint32Array.of(0));
+    const shared = call.allAsked();
+    call.answer(slot, { numbers: Uint32Array.of(1, 0), json }, 1);
+    expect(await shared).toEqual([true]);
   });
 
   test('fails when one shard does', async () => {
-    const call = new SharesCall(2, 1);
-    call.answer(0, { numbers: Uint32Array.of(1, 1), json: new Uint8Array(0) }, 1);
+    const call = new SharesCall(1);
+    call.answer(call.expect(Uint32Array.of(0)), { numbers: Uint32Array.of(1, 1), json }, 1);
     call.fail(new Error('lost'));
-    await expect(call.shared).rejects.toThrow('lost');
+    await expect(call.allAsked()).rejects.toThrow('lost');
   });
 });

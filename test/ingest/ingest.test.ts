@@ -1,5 +1,5 @@
 /** Do batches take effect one after another, in order, within bounds, whatever becomes of the one before? */
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Change } from '../../src/base/change.js';
 import { changesPerTaskMax, ingestWaitingMax } from '../../src/base/limits.js';
 import { MembershipEngine } from '../../src/engine/engine.js';
@@ -93,29 +93,6 @@ describe.each([0, 2])('shards: %i', (shards) => {
     await Promise.allSettled(Array.from({ length: ingestWaitingMax }, async () => ingest.apply(bad)));
     expect(await ingest.apply(changes('@refused:x', 1))).toEqual({ applied: 1, ignored: 0 });
   });
-});
-
-test('a batch gets its numbers only when the one before it has ended', async () => {
-  const engine = await MembershipEngine.open();
-  const ingest = new Ingest(engine);
-  const { applyNumbered } = engine;
-  const release: (() => void)[] = [];
-  const number = vi.spyOn(engine, 'number');
-  vi.spyOn(engine, 'applyNumbered').mockImplementation(async (changes) => {
-    await new Promise<void>((resolve) => release.push(resolve));
-    return applyNumbered.call(engine, changes);
-  });
-  const change = { userId: '@alice:x', roomId: '!tea:x', joined: true };
-  const answers = [ingest.apply([change]), ingest.apply([change]), ingest.apply([change])];
-  for (let batch = 0; batch < answers.length; batch += 1) {
-    await vi.waitFor(() => expect(release).toHaveLength(batch + 1));
-    expect(number).toHaveBeenCalledTimes(batch + 1);
-    release[batch]();
-    expect(await answers[batch]).toEqual(
-      batch === 0 ? { applied: 1, ignored: 0 } : { applied: 0, ignored: 1 },
-    );
-  }
-  await engine.close();
 });
 
 test('an engine that is closed refuses the changes', async () => {

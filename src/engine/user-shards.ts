@@ -1,0 +1,71 @@
+/**
+ * Which shards can hold rooms of a user: one byte a user, so that only shards that can answer are asked. Most users are
+ * in one to three rooms, and so in few shards.
+ *
+ * A bit is set before the join that it stands for reaches a shard, and not cleared when the last room of a shard is left:
+ * a bit too many costs a question, one too few would cost an answer. Up to eight shards have a bit each; beyond that,
+ * neighbours share one. A single shard has every user, and nothing is kept.
+ */
+import type { UserNo } from '../base/ids.js';
+
+const chunkBits = 16;
+const chunkUsers = 2 ** chunkBits;
+const bitCount = 8;
+
+export class UserShards {
+  readonly #chunks: Uint8Array[] = [];
+  readonly #bits: Uint8Array;
+  readonly #isSingle: boolean;
+
+  constructor(shardCount: number) {
+    this.#isSingle = shardCount === 1;
+    this.#bits = Uint8Array.from({ length: shardCount }, (_, shard) =>
+      shardCount <= bitCount ? 1 << shard : 1 << Math.floor((shard * bitCount) / shardCount),
+    );
+  }
+
+  /** The user may have rooms in this shard from now on. */
+  add(user: UserNo, shard: number): void {
+    if (this.#isSingle) return;
+    const index = user >>> chunkBits;
+    while (this.#chunks.length <= index) this.#chunks.push(new Uint8Array(chunkUsers));
+    this.#chunks[index][user & (chunkUsers - 1)] |= this.#bits[shard];
+  }
+
+  /** The user has no rooms from now on. */
+  clear(user: UserNo): void {
+    const chunk = this.#chunks[user >>> chunkBits] as Uint8Array | undefined;
+    if (chunk !== undefined) chunk[user & (chunkUsers - 1)] = 0;
+  }
+
+  /** The shards of a user: what `has` and `shared` take. */
+  of(user: number): number {
+    if (this.#isSingle) return this.#bits[0];
+    const chunk = this.#chunks[user >>> chunkBits] as Uint8Array | undefined;
+    return chunk === undefined ? 0 : chunk[user & (chunkUsers - 1)];
+  }
+
+  /** The shards in which all of these users may have rooms. @param users at least one */
+  shared(users: ArrayLike<number>): number {
+    let shards = this.of(users[0]);
+    for (let index = 1; index < users.length; index += 1) shards &= this.of(users[index]);
+    return shards;
+  }
+
+  has(shards: number, shard: number): boolean {
+    return (shards & this.#bits[shard]) !== 0;
+  }
+
+  /** Those of many users that may have rooms in a shard, as their places in the list. */
+  whoMayBeIn(shard: number, users: ArrayLike<number>): Uint32Array {
+    const places = new Uint32Array(users.length);
+    let end = 0;
+    for (let place = 0; place < users.length; place += 1)
+      if (this.has(this.of(users[place]), shard)) places[end++] = place;
+    return places.subarray(0, end);
+  }
+
+  get bytes(): number {
+    return this.#chunks.length * chunkUsers;
+  }
+}
