@@ -1,46 +1,20 @@
 /** Does a real file go through the real commands, with bounded memory, and come out as the right answers? */
-import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { createWriteStream, readFileSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { createWriteStream } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { makeCommunity } from '../../src/source/community.js';
 import { NaiveIndex } from '../model/naive-index.js';
-
-const cli = new URL('../../dist/cli.js', import.meta.url).pathname;
-
-function run(...args: string[]): { child: ChildProcess; output: () => string } {
-  const child = spawn(process.execPath, [cli, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
-  let text = '';
-  child.stdout.on('data', (chunk) => (text += String(chunk)));
-  child.stderr.on('data', (chunk) => (text += String(chunk)));
-  return { child, output: () => text };
-}
-
-/** Peak memory of a live process in MiB. */
-function peakMiB(child: ChildProcess): number {
-  const status = readFileSync(`/proc/${child.pid}/status`, 'utf8');
-  return Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1]) / 1024;
-}
-
-async function until<Value>(what: () => Value | undefined | null): Promise<Value> {
-  for (;;) {
-    const value = what();
-    if (value !== undefined && value !== null) return value;
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-}
+import { openFolder, peakMiB, runCommand, serveWith } from './serve-process.js';
 
 test.runIf(process.platform === 'linux')(
   'half a million memberships, from a .gz to the last page',
   async () => {
-    const folder = await mkdtemp(join(tmpdir(), 'mutual-rooms-'));
-    onTestFinished(async () => rm(folder, { recursive: true }));
+    const folder = await openFolder();
     const config = join(folder, 'config.yaml');
     await writeFile(
       config,
@@ -65,11 +39,10 @@ test.runIf(process.platform === 'linux')(
     await pipeline(Readable.from(text()), createGzip({ level: 1 }), createWriteStream(file));
     expect(lines).toBeGreaterThan(300_000);
 
-    const server = run('serve', '--config', config);
-    onTestFinished(() => void server.child.kill('SIGKILL'));
-    const url = await until(() => /listens on (http:\S+)/.exec(server.output())?.[1]);
+    const server = await serveWith(config);
+    const { url } = server;
 
-    const client = run('import', file, '--config', config, '--url', url);
+    const client = runCommand('import', file, '--config', config, '--url', url);
     let importerMiB = 0;
     const watch = setInterval(() => {
       if (client.child.exitCode === null) importerMiB = Math.max(importerMiB, peakMiB(client.child));

@@ -1,0 +1,68 @@
+/** Does it hold in the process that operators run? `serve` and its siblings as they are started, and what they take of memory. */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { onTestFinished } from 'vitest';
+
+const cli = new URL('../../dist/cli.js', import.meta.url).pathname;
+
+interface Command {
+  readonly child: ChildProcess;
+  /** What it has written so far. */
+  readonly output: () => string;
+}
+
+export function runCommand(...args: string[]): Command {
+  const child = spawn(process.execPath, [cli, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  let text = '';
+  child.stdout.on('data', (chunk) => (text += String(chunk)));
+  child.stderr.on('data', (chunk) => (text += String(chunk)));
+  return { child, output: () => text };
+}
+
+/** A folder for one test. */
+export async function openFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'mutual-rooms-'));
+  onTestFinished(async () => rm(folder, { recursive: true }));
+  return folder;
+}
+
+export interface ServeProcess extends Command {
+  readonly url: string;
+}
+
+/** Starts `serve` with this configuration; it ends with the test. */
+export async function openServe(configYaml: string): Promise<ServeProcess> {
+  const config = join(await openFolder(), 'config.yaml');
+  await writeFile(config, configYaml);
+  return serveWith(config);
+}
+
+export async function serveWith(configFile: string): Promise<ServeProcess> {
+  const command = runCommand('serve', '--config', configFile);
+  onTestFinished(() => void command.child.kill('SIGKILL'));
+  const url = await until(() => {
+    if (command.child.exitCode !== null) throw new Error(`serve ended: ${command.output()}`);
+    return /listens on (http:[^ ]+)/.exec(command.output())?.[1];
+  });
+  return { ...command, url };
+}
+
+/** Peak memory of a live process in MiB. */
+export function peakMiB(child: ChildProcess): number {
+  const status = readFileSync(`/proc/${child.pid}/status`, 'utf8');
+  return Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1]) / 1024;
+}
+
+/** Waits until `what` gives something: the test's own timeout ends it. */
+export async function until<Value>(
+  what: () => Value | undefined | null | Promise<Value | undefined | null>,
+): Promise<Value> {
+  for (;;) {
+    const value = await what();
+    if (value !== undefined && value !== null) return value;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
