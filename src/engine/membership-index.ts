@@ -10,6 +10,7 @@ import type { UserNo } from '../base/ids.js';
 import { roomsPerPageMax } from '../base/limits.js';
 import { JsonList } from '../intern/json-list.js';
 import type { Intersection } from '../sets/intersection.js';
+import { DenseHandles } from '../shard/handles.js';
 import { Membership } from '../shard/membership.js';
 import { Numbering } from './numbering.js';
 import type { Page } from './page.js';
@@ -39,7 +40,9 @@ export class MembershipIndex {
   readonly #numbering = new Numbering();
   readonly #users = this.#numbering.users;
   readonly #rooms = this.#numbering.rooms;
-  readonly #membership = new Membership();
+  readonly #membership = new Membership(new DenseHandles());
+  /** Two users that are looked up together. */
+  readonly #pair = ['', ''];
   readonly #json = new JsonList(this.#rooms.names);
 
   /**
@@ -115,7 +118,10 @@ export class MembershipIndex {
 
   /** Whether the two users share a room. Stops at the first one. */
   shares(userId: string, otherId: string): boolean {
-    return this.#membership.shares(this.#userNo(userId), this.#userNo(otherId));
+    this.#pair[0] = userId;
+    this.#pair[1] = otherId;
+    const [user, other] = this.#numbering.userNos(this.#pair);
+    return this.#membership.shares(user as UserNo, other as UserNo);
   }
 
   /** Whether the user shares a room with each of the others, in their order; at most 10,000 others. */

@@ -14,7 +14,7 @@ import { bitmapCopy, bitmapIntersection, bitmapOf, bitmapRank, type Bitmap } fro
 import { RunView, isSingle, lowerBound } from './packed-runs.js';
 import { emptySet, type RoomSets } from './room-sets.js';
 import { intersectRuns, runsShare } from './run-intersection.js';
-import { probeCountMax } from './thresholds.js';
+import { probeCountFirst, probeCountMax } from './thresholds.js';
 
 export class Intersection {
   /** How many rooms all the sets share. */
@@ -173,15 +173,14 @@ export class Intersection {
   #anyOfRunInBitmap(run: number, bitmap: Bitmap): boolean {
     const view = this.#left;
     this.#sets.runs.open(run, view);
-    if (view.count > probeCountMax) {
-      const rooms = bitmapOf(view.words.subarray(view.start, view.start + view.count));
-      const found = rooms.intersects(bitmap);
-      rooms.dispose();
-      return found;
-    }
-    for (let index = view.start; index < view.start + view.count; index += 1) {
-      if (bitmap.has(view.words[index])) return true;
-    }
-    return false;
+    const { words, start, count } = view;
+    // Two who are in very many rooms nearly always share one of the first.
+    const probed = count > probeCountMax ? probeCountFirst : count;
+    for (let index = start; index < start + probed; index += 1) if (bitmap.has(words[index])) return true;
+    if (probed === count) return false;
+    const rooms = bitmapOf(words.subarray(start + probed, start + count));
+    const found = rooms.intersects(bitmap);
+    rooms.dispose();
+    return found;
   }
 }

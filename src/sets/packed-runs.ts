@@ -12,6 +12,7 @@
 import { assert } from '../base/assert.js';
 import { PublicError } from '../base/errors.js';
 import { roomNoEnd } from '../base/ids.js';
+import { Slab } from './slab.js';
 import { packedCountMax } from './thresholds.js';
 
 /** Above every RoomNo. */
@@ -28,8 +29,6 @@ const slotFlag = 2 ** 31;
 assert(roomNoEnd < slotFlag, 'the handle of a single room stays below those of slots');
 const slotBits = 26;
 const slotMask = 2 ** slotBits - 1;
-const chunkWords = 2 ** 14;
-
 /** Beyond this, `copyWithin` is faster than a loop. */
 const wordsMovedByHand = 32;
 
@@ -47,6 +46,11 @@ export function classOf(handle: number): number {
   return (handle >>> slotBits) & 31;
 }
 
+/** Fewest rooms of a run in this class: one fewer would fit the class before. */
+function countMinOf(sizeClass: number): number {
+  return capacities[sizeClass - 1] + 1;
+}
+
 export function slotOf(handle: number): number {
   return handle & slotMask;
 }
@@ -55,46 +59,6 @@ export function handleOf(sizeClass: number, slot: number): number {
   if (slot > slotMask)
     throw new PublicError('FULL', 'a shard holds no more sets of this size; use more shards');
   return (slotFlag | (sizeClass << slotBits) | slot) >>> 0;
-}
-
-/** The slots of one capacity. */
-class Slab {
-  readonly capacity: number;
-  /** Fewest members a run in this class has. */
-  readonly countMin: number;
-  readonly chunkBits: number;
-  readonly chunkMask: number;
-  readonly chunks: Uint32Array[] = [];
-  /** Slot after the last one ever used. */
-  end = 0;
-  /** First free slot + 1, or 0. */
-  free = 0;
-
-  constructor(capacity: number, countMin: number) {
-    this.capacity = capacity;
-    this.countMin = countMin;
-    this.chunkBits = Math.floor(Math.log2(chunkWords / capacity));
-    this.chunkMask = 2 ** this.chunkBits - 1;
-  }
-
-  take(): number {
-    if (this.free !== 0) {
-      const slot = this.free - 1;
-      this.free = this.chunks[slot >>> this.chunkBits][(slot & this.chunkMask) * this.capacity];
-      return slot;
-    }
-    const slot = this.end;
-    if (slot >>> this.chunkBits === this.chunks.length) {
-      this.chunks.push(new Uint32Array(2 ** this.chunkBits * this.capacity));
-    }
-    this.end += 1;
-    return slot;
-  }
-
-  give(slot: number): void {
-    this.chunks[slot >>> this.chunkBits][(slot & this.chunkMask) * this.capacity] = this.free;
-    this.free = slot + 1;
-  }
 }
 
 /** A window on a run, filled in by `PackedRuns.open`: no object a look-up. */
@@ -107,7 +71,7 @@ export class RunView {
 }
 
 export class PackedRuns {
-  readonly #slabs = capacities.map((capacity, index) => new Slab(capacity, (capacities[index - 1] ?? 0) + 1));
+  readonly #slabs = capacities.map((capacity) => new Slab(capacity));
   readonly #view = new RunView();
 
   /** Points `view` at the run; valid until the next change. */
@@ -119,11 +83,11 @@ export class PackedRuns {
       view.count = 1;
       return;
     }
-    const slab = this.#slabs[classOf(handle)];
-    const slot = handle & slotMask;
-    const words = slab.chunks[slot >>> slab.chunkBits];
-    const start = (slot & slab.chunkMask) * slab.capacity;
-    let low = slab.countMin;
+    const sizeClass = classOf(handle);
+    const slab = this.#slabs[sizeClass];
+    const words = slab.chunkOf(slotOf(handle));
+    const start = slab.startOf(slotOf(handle));
+    let low = countMinOf(sizeClass);
     let high = slab.capacity;
     while (low < high) {
       const middle = (low + high) >>> 1;
@@ -182,7 +146,7 @@ export class PackedRuns {
     this.open(handle, view);
     const { words, start, count } = view;
     const sizeClass = classOf(handle);
-    if (count > this.#slabs[sizeClass].countMin) {
+    if (count > countMinOf(sizeClass)) {
       words.copyWithin(start + index, start + index + 1, start + count);
       words[start + count - 1] = padding;
       return handle;
@@ -206,9 +170,7 @@ export class PackedRuns {
 
   /** Bytes of the slabs, free slots included. */
   get bytes(): number {
-    let bytes = 0;
-    for (const slab of this.#slabs) for (const chunk of slab.chunks) bytes += chunk.byteLength;
-    return bytes;
+    return this.#slabs.reduce((sum, slab) => sum + slab.bytes, 0);
   }
 
   /** The first fault of a run, or undefined. */
@@ -224,17 +186,15 @@ export class PackedRuns {
     for (let index = count; index < capacities[classOf(handle)]; index += 1) {
       if (words[start + index] !== padding) return `run of ${count} is not padded`;
     }
-    return count < this.#slabs[classOf(handle)].countMin
-      ? `run of ${count} is in too large a class`
-      : undefined;
+    return count < countMinOf(classOf(handle)) ? `run of ${count} is in too large a class` : undefined;
   }
 
   #take(sizeClass: number): { words: Uint32Array; start: number; handle: number } {
     const slab = this.#slabs[sizeClass];
     const slot = slab.take();
     return {
-      words: slab.chunks[slot >>> slab.chunkBits],
-      start: (slot & slab.chunkMask) * slab.capacity,
+      words: slab.chunkOf(slot),
+      start: slab.startOf(slot),
       handle: handleOf(sizeClass, slot),
     };
   }

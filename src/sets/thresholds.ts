@@ -14,3 +14,6 @@ export const gallopRatio = 10;
 
 /** Packed with bitmap: up to this many members are asked for one by one; beyond, a temporary bitmap is cheaper. */
 export const probeCountMax = 128;
+
+/** Is there any? Of a longer set, so many members are asked for one by one before a bitmap is made of the others. */
+export const probeCountFirst = 32;

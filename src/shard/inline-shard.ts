@@ -16,7 +16,7 @@ export class InlineShard implements Shard {
 
   constructor(partitions: PartitionRange, names: Names) {
     this.partitions = partitions;
-    this.#core = new ShardCore(names);
+    this.#core = new ShardCore(partitions, names);
   }
 
   async ask(questions: Uint32Array): Promise<Answers> {

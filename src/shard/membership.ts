@@ -3,21 +3,24 @@
  * embedded index, which has all partitions in one.
  *
  * Invariant I5: saying a membership twice equals saying it once. Only rooms of its own partitions are put in.
- * Cost: 4 bytes a user up to the highest one joined here (chunks without such users take none) + the room sets.
+ * Cost: up to 4 bytes a user (handles.ts) + the room sets.
  */
 import type { RoomNo, UserNo } from '../base/ids.js';
 import { Intersection } from '../sets/intersection.js';
 import { RoomSets, emptySet } from '../sets/room-sets.js';
-
-const chunkBits = 12;
-const chunkUsers = 2 ** chunkBits;
+import type { Handles } from './handles.js';
 
 export class Membership {
   readonly #sets = new RoomSets();
   readonly #intersection = new Intersection(this.#sets);
-  readonly #handles: (Uint32Array | undefined)[] = [];
+  readonly #handles: Handles;
   #scratch = new Uint32Array(8);
   #count = 0;
+
+  /** @param handles what fits the share of rooms that are put in: all of them, or a shard's */
+  constructor(handles: Handles) {
+    this.#handles = handles;
+  }
 
   /** How many memberships there are. */
   get count(): number {
@@ -26,12 +29,11 @@ export class Membership {
 
   /** One past the highest user that was ever joined here. */
   get usersEnd(): number {
-    return this.#handles.length * chunkUsers;
+    return this.#handles.end;
   }
 
   get bytes(): { handles: number; packed: number; bitmaps: number } {
-    const chunks = this.#handles.filter((chunk) => chunk !== undefined).length;
-    return { handles: chunks * chunkUsers * 4, ...this.#sets.bytes };
+    return { handles: this.#handles.bytes, ...this.#sets.bytes };
   }
 
   /** How many users' sets are bitmaps. */
@@ -41,10 +43,10 @@ export class Membership {
 
   /** States a membership. @returns whether that changed anything */
   set(user: UserNo, room: RoomNo, joined: boolean): boolean {
-    const handle = this.#handleOf(user);
+    const handle = this.#handles.get(user);
     const next = joined ? this.#sets.add(handle, room) : this.#sets.remove(handle, room);
     if (next === -1) return false;
-    if (next !== handle) this.#setHandle(user, next);
+    if (next !== handle) this.#handles.set(user, next);
     this.#count += joined ? 1 : -1;
     return true;
   }
@@ -61,11 +63,11 @@ export class Membership {
 
   /** Takes the user out of every room. @returns out of how many */
   forgetUser(user: UserNo): number {
-    const handle = this.#handleOf(user);
+    const handle = this.#handles.get(user);
     const count = this.#sets.count(handle);
     if (count === 0) return 0;
     this.#sets.release(handle);
-    this.#setHandle(user, emptySet);
+    this.#handles.set(user, emptySet);
     this.#count -= count;
     return count;
   }
@@ -90,25 +92,25 @@ export class Membership {
   mutual(users: ArrayLike<UserNo>, start: number, limit: number): Intersection {
     const count = users.length;
     if (count === 2) {
-      this.#intersection.ofTwo(this.#handleOf(users[0]), this.#handleOf(users[1]), start, limit);
+      this.#intersection.ofTwo(this.#handles.get(users[0]), this.#handles.get(users[1]), start, limit);
       return this.#intersection;
     }
     if (count > this.#scratch.length) this.#scratch = new Uint32Array(count);
-    for (let index = 0; index < count; index += 1) this.#scratch[index] = this.#handleOf(users[index]);
+    for (let index = 0; index < count; index += 1) this.#scratch[index] = this.#handles.get(users[index]);
     this.#intersection.of(this.#scratch.subarray(0, count), start, limit);
     return this.#intersection;
   }
 
   /** Whether two users share a room. */
   shares(left: UserNo, right: UserNo): boolean {
-    return this.#intersection.any(this.#handleOf(left), this.#handleOf(right));
+    return this.#intersection.any(this.#handles.get(left), this.#handles.get(right));
   }
 
   /** The first fault of the whole structure by name, or undefined: for fuzzing and for `verify`. */
   fault(): string | undefined {
     let count = 0;
     for (let user = 0; user < this.usersEnd; user += 1) {
-      const handle = this.#handleOf(user as UserNo);
+      const handle = this.#handles.get(user);
       const fault = this.#sets.fault(handle);
       if (fault !== undefined) return `user ${user}: ${fault}`;
       count += this.#sets.count(handle);
@@ -116,17 +118,5 @@ export class Membership {
     return count === this.#count
       ? undefined
       : `the sets hold ${count} memberships, the count says ${this.#count}`;
-  }
-
-  #handleOf(user: UserNo): number {
-    const chunk = this.#handles[user >>> chunkBits];
-    return chunk === undefined ? emptySet : chunk[user & (chunkUsers - 1)];
-  }
-
-  #setHandle(user: UserNo, handle: number): void {
-    const index = user >>> chunkBits;
-    while (this.#handles.length <= index) this.#handles.push(undefined);
-    const chunk = (this.#handles[index] ??= new Uint32Array(chunkUsers));
-    chunk[user & (chunkUsers - 1)] = handle;
   }
 }

@@ -24,6 +24,9 @@ const workerUrl = new URL(
 /** Tasks that lie at the worker before it asks for more: one is at work while the next one travels. */
 const tasksAtWorker = 2;
 
+/** Of a worker's heap. */
+const youngGenerationMib = 4;
+
 export interface PooledShardOptions {
   readonly partitions: PartitionRange;
   readonly names: Names;
@@ -42,7 +45,7 @@ export class PooledShard implements Shard {
 
   static async open(options: PooledShardOptions): Promise<PooledShard> {
     const shard = new PooledShard(options);
-    await shard.#run({ kind: 'open' });
+    await shard.#run({ kind: 'open', partitions: options.partitions });
     return shard;
   }
 
@@ -57,8 +60,10 @@ export class PooledShard implements Shard {
       concurrentTasksPerWorker: tasksAtWorker,
       // Without it a task that finds the worker full goes to the end of the queue, behind younger ones.
       stricterFIFO: true,
-      // The worker's heap holds little; a shard's memory is outside it.
       recordTiming: false,
+      // A shard's memory is outside the heap, and what a task leaves behind is small: a young generation of the usual
+      // 48 MiB would only fill up.
+      resourceLimits: { maxYoungGenerationSizeMb: youngGenerationMib },
     });
     // A thread that dies while idle is told here and nowhere else. One that was busy has its task say more, and first.
     this.#pool.on('error', (error: unknown) => this.#fail(`its worker thread died: ${messageOf(error)}`));

@@ -5,21 +5,27 @@
  * Cost: allocates nothing as a rule; the scratch arrays that answers are built in are kept, as large as the largest batch.
  */
 import { assert } from '../base/assert.js';
-import type { UserNo } from '../base/ids.js';
+import { partitionCount, type PartitionRange, type UserNo } from '../base/ids.js';
 import { roomsPerPageMax, scratchBytesMax } from '../base/limits.js';
 import { JsonList } from '../intern/json-list.js';
 import type { Names } from '../intern/names.js';
+import { DenseHandles, SparseHandles } from './handles.js';
 import { Membership } from './membership.js';
 import { pageHeaderWords, questionKind, type Answers, type ShardStats } from './wire.js';
 
 export class ShardCore {
-  readonly membership = new Membership();
+  readonly membership: Membership;
   readonly #json: JsonList;
   #numbers = new Uint32Array(1024);
   #numbersEnd = 0;
 
-  /** @param names of the rooms: what pages are spelled with */
-  constructor(names: Names) {
+  /**
+   * @param partitions whose rooms are put in
+   * @param names of the rooms: what pages are spelled with
+   */
+  constructor({ first, end }: PartitionRange, names: Names) {
+    const hasAll = end - first === partitionCount;
+    this.membership = new Membership(hasAll ? new DenseHandles() : new SparseHandles());
     this.#json = new JsonList(names);
   }
 

@@ -14,7 +14,7 @@
  * Changes: [user, room * 2 + joined] each. A RoomNo is below 2^31, so the pair takes two words.
  */
 import type { NameChunk } from '../intern/names.js';
-import type { RoomNo, UserNo } from '../base/ids.js';
+import type { PartitionRange, RoomNo, UserNo } from '../base/ids.js';
 
 export const questionKind = { page: 1, shares: 2 } as const;
 
@@ -78,4 +78,5 @@ export type ShardTask =
   | { readonly kind: 'ask' | 'apply'; readonly numbers: Uint32Array; readonly names: readonly NameChunk[] }
   | { readonly kind: 'forgetUser'; readonly user: UserNo }
   | { readonly kind: 'forgetRoom'; readonly room: RoomNo; readonly first: number; readonly end: number }
-  | { readonly kind: 'open' | 'stats' };
+  | { readonly kind: 'open'; readonly partitions: PartitionRange }
+  | { readonly kind: 'stats' };

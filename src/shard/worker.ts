@@ -16,7 +16,7 @@ let core: ShardCore | undefined;
 export default function run(task: ShardTask): Answers | Uint8Array | number {
   if (task.kind === 'open') {
     assert(core === undefined, 'a worker is opened once');
-    core = new ShardCore(names);
+    core = new ShardCore(task.partitions, names);
     return 0;
   }
   assert(core !== undefined, 'a worker that lost its memberships answers nothing');

@@ -6,6 +6,7 @@ import run from '../../src/shard/worker.js';
 
 const alice = 1 as UserNo;
 const room = 5 as RoomNo;
+const partitions = { first: 0, end: 64 };
 
 test('a worker answers nothing before it is opened, and is opened once', () => {
   const tasks: ShardTask[] = [
@@ -16,8 +17,8 @@ test('a worker answers nothing before it is opened, and is opened once', () => {
     { kind: 'forgetUser', user: alice },
   ];
   for (const task of tasks) expect(() => run(task), task.kind).toThrow('lost its memberships');
-  expect(run({ kind: 'open' })).toBe(0);
-  expect(() => run({ kind: 'open' })).toThrow('opened once');
+  expect(run({ kind: 'open', partitions })).toBe(0);
+  expect(() => run({ kind: 'open', partitions })).toThrow('opened once');
   expect(run(tasks[0])).toBe(1);
   expect(run(tasks[1])).toMatchObject({ numbers: Uint32Array.of(6, 1, 1, 1, 0, room, 0) });
   expect(run(tasks[2])).toBeInstanceOf(Uint8Array);
