@@ -63,6 +63,9 @@ interface Waiting {
 
 class Connection {
   readonly socket: Socket;
+  /** Made once, not for each answer: that was worth a microsecond a request. */
+  readonly onFinish: () => void;
+  hasAsked = false;
   /** The answer to the request in flight. */
   response: ServerResponse | undefined;
   /** When that request was taken up, or its large answer began to leave. */
@@ -72,8 +75,9 @@ class Connection {
   /** Pipelined behind it, in order. */
   readonly waiting: Waiting[] = [];
 
-  constructor(socket: Socket) {
+  constructor(socket: Socket, finish: (connection: Connection) => void) {
     this.socket = socket;
+    this.onFinish = () => finish(this);
   }
 }
 
@@ -86,6 +90,7 @@ export class Admission {
   readonly #inFlight = new Set<Connection>();
   #pipelined = 0;
   #answerBytes = 0;
+  #isClosing = false;
 
   constructor(metrics: Metrics, clock: Clock, bounds: Partial<AdmissionBounds> = {}) {
     this.#metrics = metrics;
@@ -150,8 +155,18 @@ export class Admission {
     }
   }
 
+  /** Ends connections on which nothing was asked yet, as browsers open them in advance, and from now on any new one. */
+  endSilent(): void {
+    this.#isClosing = true;
+    for (const { socket, hasAsked } of this.#connections.values()) if (!hasAsked) socket.destroy();
+  }
+
   #open(socket: Socket): void {
-    const connection = new Connection(socket);
+    if (this.#isClosing) {
+      socket.destroy();
+      return;
+    }
+    const connection = new Connection(socket, (finished) => this.#finish(finished));
     this.#connections.set(socket, connection);
     socket.once('close', () => this.#close(connection));
     // Node reads on by itself whenever an answer has left.
@@ -182,7 +197,8 @@ export class Admission {
     handle: RequestHandler,
   ): void {
     connection.response = response;
-    response.on('finish', () => this.#finish(connection));
+    connection.hasAsked = true;
+    response.on('finish', connection.onFinish);
     if (request.method !== 'OPTIONS' && !operations.has(request.url ?? '')) {
       if (this.#inFlight.size >= this.#bounds.requestsInFlightMax && !this.#cutSlowest(0)) {
         this.#metrics.refused('requests');
@@ -248,7 +264,7 @@ export class Admission {
     const connection = this.#connections.get(socket);
     if (connection?.response === undefined) {
       // Kept alive for a next request that did not come. Before the first one, node's own timeouts hold.
-      if (socket.bytesWritten > 0) socket.destroy();
+      if (connection?.hasAsked !== false) socket.destroy();
     } else if (connection.response.writableEnded) {
       this.#cut(connection, 'stalled');
     }

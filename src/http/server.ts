@@ -91,7 +91,7 @@ export function createServer({
   for (const method of METHODS) if (!app.supportedMethods.includes(method)) app.addHttpMethod(method);
 
   refuseOtherMethods(app);
-  endConnectionsOnClose(app);
+  endConnectionsOnClose(app, admission);
   // Handlers read bodies themselves, as streams, and refuse media types with a text that names those they take.
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', (_request, payload, done) => done(null, payload));
@@ -159,26 +159,14 @@ function refuseOtherMethods(app: FastifyInstance): void {
 }
 
 /**
- * On shutdown, node ends connections that have been answered. It waits for those on which nothing was asked yet, as
- * browsers open them in advance, for ever, and for those that are answered from now on until they time out. So the first
- * are ended here, and the others right after their answer.
+ * On shutdown, node ends connections that have been answered. It waits for those on which nothing was asked yet for ever,
+ * and for those that are answered from now on until they time out. So the first are ended here, and the others right after
+ * their answer.
  */
-function endConnectionsOnClose(app: FastifyInstance): void {
-  const silent = new Set<Socket>();
-  let isClosing = false;
-  app.server.on('connection', (socket) => {
-    if (isClosing) {
-      socket.destroy();
-      return;
-    }
-    silent.add(socket);
-    socket.once('close', () => silent.delete(socket));
-  });
-  app.server.on('request', ({ socket }) => silent.delete(socket));
+function endConnectionsOnClose(app: FastifyInstance, admission: Admission): void {
   app.addHook('preClose', (done) => {
-    isClosing = true;
     app.server.keepAliveTimeout = 1;
-    for (const socket of silent) socket.destroy();
+    admission.endSilent();
     // A body that stopped coming would hold the shutdown for ever: node watches no request any more by now.
     setTimeout(() => app.server.closeAllConnections(), shutdownGraceMs).unref();
     done();
