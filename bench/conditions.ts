@@ -80,7 +80,9 @@ function command(): string {
   const words = given.map((word) =>
     /^[\w./:=@,+-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`,
   );
-  return [path === 'bench/run.ts' ? 'npm run bench --' : `npx tsx ${path}`, ...words].join(' ');
+  const scripts: Record<string, string> = { 'bench/run.ts': 'bench', 'bench/scale.ts': 'bench:scale' };
+  const start = path in scripts ? `npm run ${scripts[path]}` : `npx tsx ${path}`;
+  return [start, ...(path in scripts && words.length > 0 ? ['--'] : []), ...words].join(' ');
 }
 
 function git(...words: string[]): string | undefined {

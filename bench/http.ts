@@ -10,7 +10,8 @@ import { execFile, execFileSync, fork, type ChildProcess } from 'node:child_proc
 import { once } from 'node:events';
 import { promisify } from 'node:util';
 import autocannon from 'autocannon';
-import { formatNumber, printTable, type RunOptions } from './harness.js';
+import { formatNumber, type RunOptions } from './harness.js';
+import { printSection, type Section } from './results.js';
 import type { ServerMessage, ServerOrder } from './http-server.js';
 
 const connections = 64;
@@ -57,13 +58,23 @@ async function load(url: string, seconds: number, wrk: boolean): Promise<number>
   return Number(/Requests\/sec:\s*([\d.]+)/.exec(stdout)?.[1]);
 }
 
-async function ratioRow(
+export interface HttpRatio {
+  readonly rooms: number;
+  readonly shards: number;
+  /** Requests a second, the best round. */
+  readonly ours: number;
+  readonly bare: number;
+  /** Ours to bare, of each round, ascending. */
+  readonly ratios: readonly number[];
+}
+
+async function ratioOf(
   rooms: number,
   shards: number,
   rounds: number,
   seconds: number,
   wrk: boolean,
-): Promise<string[]> {
+): Promise<HttpRatio> {
   const ours = await start({ kind: 'index', rooms, shards });
   const answer = await fetch(ours.url + path, { headers: { [header[0]]: header[1] } });
   const body = await answer.text();
@@ -81,15 +92,12 @@ async function ratioRow(
     ours.child.kill();
     bare.child.kill();
   }
-  const ratios = pairs.map((pair) => pair.ours / pair.bare).sort((left, right) => left - right);
-  const best = (values: number[]): string => formatNumber(Math.max(...values));
-  return [
-    `${rooms} rooms, ${shards === 0 ? 'inline' : `${shards} shard`}`,
-    best(pairs.map((pair) => pair.ours)),
-    best(pairs.map((pair) => pair.bare)),
-    formatNumber(ratios[ratios.length >> 1]),
-    `${formatNumber(ratios[0])} to ${formatNumber(ratios[ratios.length - 1])}`,
-  ];
+  return {
+    ...{ rooms, shards },
+    ours: Math.max(...pairs.map((pair) => pair.ours)),
+    bare: Math.max(...pairs.map((pair) => pair.bare)),
+    ratios: pairs.map((pair) => pair.ours / pair.bare).sort((left, right) => left - right),
+  };
 }
 
 function corsOf(headers: Headers): Record<string, string> {
@@ -99,18 +107,35 @@ function corsOf(headers: Headers): Record<string, string> {
   return Object.fromEntries(names.map((name) => [name, headers.get(name) ?? '']));
 }
 
-export async function run({ smoke }: RunOptions): Promise<void> {
+/** The distance to bare node:http, by rooms in the answer and by shards. */
+export async function httpRatios({ smoke }: RunOptions): Promise<HttpRatio[]> {
   const wrk = hasWrk();
   const rounds = smoke ? 1 : 3;
   const seconds = smoke ? 1 : 2;
-  const rows: string[][] = [];
+  const ratios: HttpRatio[] = [];
   for (const shards of [0, 1]) {
     for (const rooms of smoke ? [10] : [1, 10, 100])
-      rows.push(await ratioRow(rooms, shards, rounds, seconds, wrk));
+      ratios.push(await ratioOf(rooms, shards, rounds, seconds, wrk));
   }
-  printTable(
-    `Requests/s of the endpoint against bare node:http, ${connections} connections, load by ${wrk ? 'wrk' : 'autocannon'}`,
-    ['answer', 'ours, best', 'bare, best', 'ratio, median', 'rounds'],
-    rows,
-  );
+  return ratios;
+}
+
+export function httpSection(measured: readonly HttpRatio[]): Section {
+  return {
+    title: `Requests/s of the endpoint against bare node:http, ${connections} connections, load by ${hasWrk() ? 'wrk' : 'autocannon'}`,
+    command: 'npm run bench -- http',
+    header: ['answer', 'ours, best', 'bare, best', 'ratio, median', 'rounds'],
+    rows: measured.map(({ rooms, shards, ours, bare, ratios }) => [
+      `${rooms} rooms, ${shards === 0 ? 'inline' : `${shards} shard`}`,
+      formatNumber(ours),
+      formatNumber(bare),
+      formatNumber(ratios[ratios.length >> 1]),
+      `${formatNumber(ratios[0])} to ${formatNumber(ratios[ratios.length - 1])}`,
+    ]),
+    data: measured,
+  };
+}
+
+export async function run(options: RunOptions): Promise<void> {
+  printSection(httpSection(await httpRatios(options)));
 }

@@ -17,7 +17,7 @@
  */
 import { drawPairs, userIdOf } from './data/pairs.js';
 import { Population } from './data/population.js';
-import { formatNanoseconds, formatNumber, printTable, type RunOptions } from './harness.js';
+import { formatNanoseconds, formatNumber, type RunOptions } from './harness.js';
 import { checkAnswers } from './peers/check.js';
 import { localPeers, type LocalPeerName } from './peers/local-peers.js';
 import { growthOf } from './peers/memory.js';
@@ -25,6 +25,7 @@ import { memberBatches, NotInstalled, pageSize, type NamedPair, type Peer } from
 import { openPostgres } from './peers/postgres-peer.js';
 import { openRedis } from './peers/redis-peer.js';
 import { pipelineDepth, speedsOf, type Speed } from './peers/speeds.js';
+import { printSection, type Section } from './results.js';
 
 const serverPeers = { redis: openRedis, postgres: openPostgres } as const;
 
@@ -38,6 +39,8 @@ export interface PeersOptions {
   readonly pairCount: number;
   /** For each peer and question, and twice for servers. */
   readonly timeMs?: number;
+  /** Whether to fill a process a peer in process, to see what it grows by. Default: yes. */
+  readonly withMemory?: boolean;
   /** Peers that cannot hold so much. Not ours, which the others are compared with. */
   readonly without?: readonly Exclude<PeerName, 'index'>[];
 }
@@ -68,7 +71,7 @@ export interface PeersResult {
 
 /** @throws when a peer answers wrongly */
 export async function comparePeers(options: PeersOptions): Promise<PeersResult> {
-  const { users, rooms, pairCount, timeMs = 600, without = [] } = options;
+  const { users, rooms, pairCount, timeMs = 600, withMemory = true, without = [] } = options;
   const population = new Population({ users, rooms });
   const numbers = drawPairs(population, pairCount);
   const draw = (): NamedPair[] =>
@@ -89,7 +92,12 @@ export async function comparePeers(options: PeersOptions): Promise<PeersResult> 
     }
     const loaded: (Load & Bytes)[] = [];
     for (const { name, peer } of opened)
-      loaded.push({ ...(await load(peer, population)), ...(await bytesOf(name, peer, population)) });
+      loaded.push({
+        ...(await load(peer, population)),
+        ...(withMemory
+          ? await bytesOf(name, peer, population)
+          : { bytes: Number.NaN, bytesAre: 'not measured' }),
+      });
     const peers = opened.map(({ peer }) => peer);
     for (const peer of peers) await checkAnswers(peer, draw(), population);
     const firstPages = await speedsOf(peers, draw, 'firstPage', timeMs);
@@ -155,26 +163,40 @@ export async function run({ smoke }: RunOptions): Promise<void> {
       ? { users: 2_000, rooms: 500, pairCount: 200, timeMs: 10 }
       : { users: 120_000, rooms: 12_000, pairCount: 2_000 },
   );
-  const { users, rooms, memberships, pairs, peers, skipped } = result;
-  const figures = [users, rooms, memberships, pairs].map((figure) => figure.toLocaleString('en-US'));
-  console.log(`${figures[0]} users, ${figures[1]} rooms, ${figures[2]} memberships, ${figures[3]} pairs`);
-  for (const reason of skipped) console.log(reason);
-  printTable(
-    'What holding the memberships takes',
-    ['', 'where', 'memberships/s loaded', 'bytes a membership', 'which are'],
-    peers.map(({ name, where, loadedPerSecond, bytesPerMembership, bytesAre }) => [
-      ...[name, where, formatNumber(loadedPerSecond), formatNumber(bytesPerMembership), bytesAre],
-    ]),
-  );
-  printSpeeds(`First page: the count and at most ${pageSize} rooms`, peers, ({ firstPage }) => firstPage);
-  printSpeeds('Do these two share a room', peers, ({ shares }) => shares);
+  for (const section of peersSections(result)) printSection(section);
 }
 
-function printSpeeds(
+export function peersSections(result: PeersResult): Section[] {
+  const { users, rooms, memberships, pairs, peers, skipped } = result;
+  const figures = [users, rooms, memberships, pairs].map((figure) => figure.toLocaleString('en-US'));
+  const population = `${figures[0]} users, ${figures[1]} rooms, ${figures[2]} memberships, ${figures[3]} pairs`;
+  return [
+    {
+      title: 'Beside peers: what holding the memberships takes',
+      text: [population, ...skipped].join('\n\n'),
+      header: ['', 'where', 'memberships/s loaded', 'bytes a membership', 'which are'],
+      rows: peers.map(({ name, where, loadedPerSecond, bytesPerMembership, bytesAre }) => [
+        ...[name, where, formatNumber(loadedPerSecond)],
+        ...[Number.isNaN(bytesPerMembership) ? '' : formatNumber(bytesPerMembership), bytesAre],
+      ]),
+      data: result,
+    },
+    speedsSection(
+      `Beside peers: first page, the count and at most ${pageSize} rooms`,
+      population,
+      peers,
+      ({ firstPage }) => firstPage,
+    ),
+    speedsSection('Beside peers: do these two share a room', population, peers, ({ shares }) => shares),
+  ];
+}
+
+function speedsSection(
   title: string,
+  text: string,
   peers: readonly PeerResult[],
   speedOf: (peer: PeerResult) => Speed,
-): void {
+): Section {
   const ours = speedOf(peers[0]).perSecond;
   const rows = peers.flatMap((peer) => {
     const { perSecond, pipelinedPerSecond, p50, p99 } = speedOf(peer);
@@ -189,5 +211,5 @@ function printSpeeds(
       [`${peer.name}, ${pipelineDepth} in flight`, peer.where, ...cells(pipelinedPerSecond), '', ''],
     ];
   });
-  printTable(title, ['', 'where', 'questions/s', 'time, against ours', 'p50', 'p99'], rows);
+  return { title, text, header: ['', 'where', 'questions/s', 'time, against ours', 'p50', 'p99'], rows };
 }

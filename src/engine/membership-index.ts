@@ -25,6 +25,10 @@ import {
   type MutualRooms,
 } from './questions.js';
 
+/** Of every empty page: most pairs of users share nothing. */
+const noRooms = new Uint32Array(0);
+const noJson = Buffer.alloc(0);
+
 /** Changes whose names are looked up together. */
 const changesTogether = 256;
 
@@ -106,6 +110,7 @@ export class MembershipIndex {
    */
   mutualPage(users: readonly string[], start: number, limit: number): Page {
     const { count, beyond, taken, rooms } = this.#intersect(users, start, limit);
+    if (beyond === 0) return { count, rooms: noRooms, json: noJson, nextStart: undefined };
     this.#json.clear();
     this.#json.add(rooms, taken);
     return {
@@ -129,7 +134,10 @@ export class MembershipIndex {
     checkOthers(otherIds);
     const user = this.#userNo(userId);
     const others = this.#numbering.userNos(otherIds) as unknown as ArrayLike<UserNo>;
-    return Array.from(others, (other) => this.#membership.shares(user, other));
+    const shared = new Array<boolean>(others.length);
+    for (let index = 0; index < others.length; index += 1)
+      shared[index] = this.#membership.shares(user, others[index]);
+    return shared;
   }
 
   /** The rooms of one user. */

@@ -47,6 +47,12 @@ export class HashTable {
     this.#matches = matches;
   }
 
+  /** What is in the first slot that a look-up of this hash comes to: 0 when it is empty, and the hash not in the table. */
+  firstSlot(hash: number): number {
+    const { slots } = this.#directory[this.#indexOf(hash)];
+    return slots[(hash << 1) & (slots.length - 2)];
+  }
+
   /**
    * The first number with this hash, or -1 when there is none: nearly always the one looked for, but its name has not
    * been compared. So many can be looked up together, and their cache misses overlap.

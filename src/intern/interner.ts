@@ -38,6 +38,7 @@ export class Interner<No extends number> {
   readonly #starts = new Uint32Array(namesTogether);
   readonly #lengths = new Uint32Array(namesTogether);
   readonly #hashes = new Uint32Array(namesTogether);
+  readonly #firstSlots = new Uint32Array(namesTogether);
   readonly #candidates = new Int32Array(namesTogether);
   readonly #positions = new Uint32Array(namesTogether);
 
@@ -109,8 +110,12 @@ export class Interner<No extends number> {
   #findTogether(count: number, target: Uint32Array, to: number): void {
     const { words } = this.#encoder;
     const { names } = this;
+    // Where probing goes on depends on what is in the slot: that decision must not wait for memory.
     for (let index = 0; index < count; index += 1)
-      this.#candidates[index] = this.#table.candidate(this.#hashes[index]);
+      this.#firstSlots[index] = this.#table.firstSlot(this.#hashes[index]);
+    for (let index = 0; index < count; index += 1)
+      this.#candidates[index] =
+        this.#firstSlots[index] === 0 ? -1 : this.#table.candidate(this.#hashes[index]);
     for (let index = 0; index < count; index += 1) {
       if (this.#candidates[index] !== -1) this.#positions[index] = names.position(this.#candidates[index]);
     }

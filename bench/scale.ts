@@ -1,0 +1,430 @@
+/**
+ * Does the index hold the largest homeserver, and how fast? `npm run bench:scale -- [--users N] [--only PART,...] [--smoke]`
+ * runs each part in processes of its own, and writes what it found to `bench/results/`: `scale.md` and `scale.json`, and
+ * plots. Written anew after each part, so that an end before the end leaves what there is.
+ *
+ * The full size is ten million users, a million rooms, a hundred million memberships (bench/data/population.ts). It takes
+ * about half an hour, 14 GiB of memory for the Map that it is compared with, and 5 GB of disk for PostgreSQL.
+ */
+import { parseArgs } from 'node:util';
+import { runChild } from './child.js';
+import { describeConditions, readConditions } from './conditions.js';
+import { Population } from './data/population.js';
+import { formatNumber } from './harness.js';
+import { httpRatios, httpSection, type HttpRatio } from './http.js';
+import { comparePeers, peersSections, type PeersResult } from './peers.js';
+import { writePlot, type Plot } from './plot.js';
+import { describePopulation } from './population.js';
+import { printSection, writeResults, type Section } from './results.js';
+import type { MapOrder } from './scale/beside-map.js';
+import type { ChangesAnswer, ChangesOrder, Phase } from './scale/changes.js';
+import type { InlineAnswer, InlineOrder } from './scale/inline.js';
+import type { Distribution } from './scale/latencies.js';
+import type { ShardedAnswer, ShardedOrder } from './scale/sharded.js';
+
+const folder = 'bench/results';
+const partNames = ['inline', 'sizes', 'shards', 'changes', 'http', 'peers', 'map', 'population'] as const;
+type PartName = (typeof partNames)[number];
+
+/** The largest young generation that V8 takes when it is asked for nothing special. */
+const nodeOptions = ['--max-semi-space-size=16'];
+
+interface Target {
+  readonly what: string;
+  readonly target: string;
+  readonly measured: string;
+  readonly isMet: boolean;
+}
+
+class Scale {
+  readonly #users: number;
+  readonly #smoke: boolean;
+  readonly #targets: Target[] = [];
+  readonly #sections: Section[] = [];
+  #inline: InlineAnswer | undefined;
+
+  constructor(users: number, smoke: boolean) {
+    this.#users = users;
+    this.#smoke = smoke;
+  }
+
+  get sections(): Section[] {
+    const targets = {
+      title: 'Targets',
+      header: ['', 'target', 'measured', 'met'],
+      rows: this.#targets.map(({ what, target, measured, isMet }) => [
+        ...[what, target, measured, isMet ? 'yes' : '**no**'],
+      ]),
+    };
+    return [targets, ...this.#sections];
+  }
+
+  async run(part: PartName): Promise<void> {
+    await this[part]();
+  }
+
+  async inline(): Promise<void> {
+    const answer = await this.#inlineOf(this.#users);
+    this.#inline = answer;
+    const { loaded, firstPage, bots } = answer;
+    const bytes = answer.residentBytes / loaded.memberships;
+    this.#add('memory, one thread', '≤ 12 B a membership', `${bytes.toFixed(2)} B`, bytes <= 12);
+    const rate = loaded.memberships / loaded.seconds;
+    this.#add('bulk load, by names', '≥ 1 M memberships/s', `${formatNumber(rate)}/s`, rate >= 1e6);
+    this.#add('first page by names, mean', '≤ 5 µs', microseconds(firstPage.mean), firstPage.mean <= 5);
+    this.#add('first page by names, p99', '≤ 20 µs', microseconds(firstPage.p99), firstPage.p99 <= 20);
+    this.#add(
+      'shares a room, batched, by numbers, on one core',
+      '≥ 1.56 M/s on all',
+      `${formatNumber(answer.sharesByNumbers)}/s`,
+      answer.sharesByNumbers >= 1.56e6,
+    );
+    this.#add(
+      'the same by names (`sharesMany`)',
+      '≥ 600 k/s a core',
+      `${formatNumber(answer.sharesManyByNames)}/s`,
+      answer.sharesManyByNames >= 600_000,
+    );
+    const steps = answer.growth
+      .slice(1)
+      .map((each, index) => each.microseconds / answer.growth[index].microseconds);
+    const worst = Math.max(...steps);
+    this.#add(
+      'the larger side 10 times larger',
+      '≤ 1.3 times the time',
+      `${worst.toFixed(2)} ×`,
+      worst <= 1.3,
+    );
+    this.#add('two bots in 100,000 rooms, first page', '≤ 200 µs', microseconds(bots.mean), bots.mean <= 200);
+    this.#sections.push(
+      {
+        title: 'Memory, one thread',
+        text: `${formatNumber(loaded.memberships)} memberships of ${formatNumber(this.#users)} users. User IDs have ${formatNumber(answer.nameBytes.user)} bytes on average, room IDs ${formatNumber(answer.nameBytes.room)}. The process had ${formatNumber(answer.residentBytesAtStart / 2 ** 20)} MiB before (node, tsx, the population), which is in the total.`,
+        header: ['part', 'MiB', 'bytes a membership'],
+        rows: [
+          ...Object.entries(answer.bytes).map(([part, size]) => [
+            part,
+            formatNumber(size / 2 ** 20),
+            (size / loaded.memberships).toFixed(2),
+          ]),
+          ['all that is resident', formatNumber(answer.residentBytes / 2 ** 20), bytes.toFixed(2)],
+        ],
+        data: answer,
+      },
+      {
+        title: 'A question, one thread',
+        text: `Pairs as clients would ask about them (bench/data/pairs.ts): ${formatNumber(answer.common.mean)} common rooms on average, none for ${percent(answer.common.none)}, more than a page for ${percent(answer.common.paged)}, the 99th percentile is ${answer.common.p99}.`,
+        header: ['', 'mean', 'p50', 'p99', 'p99.9', 'longest'],
+        rows: [
+          ['first page by names, token included', ...distributionCells(firstPage)],
+          ['of two bots in 100,000 rooms each', ...distributionCells(bots)],
+        ],
+      },
+      {
+        title: 'A small set with ever larger ones, first page by names',
+        header: ['rooms', 'time', 'against the size before'],
+        rows: answer.growth.map(({ small, large, microseconds: time }, index) => [
+          `${small} with ${large.toLocaleString('en-US')}`,
+          microseconds(time),
+          index === 0 ? '' : `${formatNumber(steps[index - 1])} ×`,
+        ]),
+      },
+    );
+    await this.#plot('query-time', {
+      title: 'A first page by names, by the size of the larger set',
+      subtitle: `10 rooms with 100 to 100,000, among ${formatNumber(this.#users)} users`,
+      x: { label: 'rooms of the larger set', log: true },
+      y: { label: 'µs', log: false },
+      series: [
+        {
+          name: 'first page',
+          points: answer.growth.map(({ large, microseconds: time }) => [large, time] as const),
+          line: true,
+        },
+      ],
+      limits: [{ label: 'target of the mean', y: 5 }],
+    });
+  }
+
+  /** The same at a hundredth and a tenth of the size: what does a larger population cost? */
+  async sizes(): Promise<void> {
+    const counts = [this.#users / 100, this.#users / 10].filter((users) => users >= 1_000);
+    const measured: { users: number; answer: InlineAnswer }[] = [];
+    for (const users of counts) measured.push({ users, answer: await this.#inlineOf(users) });
+    if (this.#inline !== undefined) measured.push({ users: this.#users, answer: this.#inline });
+    const ratios = measured.slice(1).map(({ answer }, index) => ({
+      mean: answer.firstPage.p50 / measured[index].answer.firstPage.p50,
+    }));
+    const worst = Math.max(...ratios.map(({ mean }) => mean));
+    this.#add(
+      'a 10 times larger population, median',
+      '≤ 1.5 times the time',
+      `${worst.toFixed(2)} ×`,
+      worst <= 1.5,
+    );
+    this.#sections.push({
+      title: 'By population, one thread',
+      header: ['users', 'memberships', 'B a membership', 'loaded/s', 'first page, mean', 'p50', 'p99'],
+      rows: measured.map(({ users, answer: { loaded, residentBytes, firstPage } }) => [
+        users.toLocaleString('en-US'),
+        formatNumber(loaded.memberships),
+        formatNumber(residentBytes / loaded.memberships),
+        formatNumber(loaded.memberships / loaded.seconds),
+        ...[firstPage.mean, firstPage.p50, firstPage.p99].map(microseconds),
+      ]),
+      data: measured,
+    });
+    await this.#plot('memory', {
+      title: 'Memory of the process, by population',
+      subtitle: 'all that is resident, node included',
+      x: { label: 'memberships', log: true },
+      y: { label: 'MiB', log: true },
+      series: [
+        {
+          name: 'this index',
+          points: measured.map(
+            ({ answer: { loaded, residentBytes } }) => [loaded.memberships, residentBytes / 2 ** 20] as const,
+          ),
+          line: true,
+        },
+      ],
+    });
+  }
+
+  async shards(): Promise<void> {
+    const counts = [1, 4];
+    const measured: { shards: number; answer: ShardedAnswer }[] = [];
+    for (const shards of counts) {
+      const order: ShardedOrder = { ...this.#population(this.#users), shards, ...this.#pairs() };
+      measured.push({ shards, answer: await runChild<ShardedAnswer>(file('sharded'), order, nodeOptions) });
+    }
+    const bytesOf = (index: number): number =>
+      measured[index].answer.residentBytes / measured[index].answer.loaded.memberships;
+    const more = bytesOf(1) / bytesOf(0) - 1;
+    this.#add('memory from 1 to 4 shards', '≤ +10 %', `+${percent(more)}`, more <= 0.1);
+    this.#sections.push({
+      title: 'Worker threads',
+      text: `First pages are asked for ${measured[0].answer.underWay} at a time, from the thread that also numbers names and puts pages together.`,
+      header: ['shards', 'B a membership', 'loaded/s', 'first pages/s'],
+      rows: measured.map(({ shards, answer }, index) => [
+        `${shards}`,
+        bytesOf(index).toFixed(2),
+        formatNumber(answer.loaded.memberships / answer.loaded.seconds),
+        formatNumber(answer.firstPagesPerSecond),
+      ]),
+      data: measured,
+    });
+    // More shards than full ones are compared at a tenth of the size, or this part would take an hour.
+    const throughput: (readonly [number, number])[] = [];
+    for (const shards of [0, 1, 2, 4, 8]) {
+      const order: ShardedOrder = { ...this.#population(this.#users / 10), shards, ...this.#pairs() };
+      const answer = await runChild<ShardedAnswer>(file('sharded'), order, nodeOptions);
+      throughput.push([shards, answer.firstPagesPerSecond]);
+    }
+    this.#sections.push({
+      title: 'First pages a second by shards, at a tenth of the users',
+      header: ['shards', 'first pages/s'],
+      rows: throughput.map(([shards, rate]) => [shards === 0 ? 'inline' : `${shards}`, formatNumber(rate)]),
+    });
+    await this.#plot('throughput', {
+      title: 'First pages a second, by shards',
+      subtitle: `${formatNumber(this.#users / 10)} users; 0 shards is the thread of the caller`,
+      x: { label: 'shards' },
+      y: { label: 'first pages/s' },
+      series: [{ name: '256 under way', points: throughput, line: true }],
+    });
+  }
+
+  async changes(): Promise<void> {
+    const measured: { shards: number; answer: ChangesAnswer }[] = [];
+    for (const shards of [0, 1]) {
+      const order: ChangesOrder = {
+        ...this.#population(this.#users / 10),
+        ...{ shards, changesPerSecond: 100_000, seconds: this.#smoke ? 1 : 8 },
+      };
+      measured.push({ shards, answer: await runChild<ChangesAnswer>(file('changes'), order) });
+    }
+    for (const { shards, answer } of measured) {
+      const { rest, underChange, besideBots } = answer;
+      const where = shards === 0 ? 'inline' : `${shards} shard`;
+      const ratio = underChange.questions.p99 / rest.questions.p99;
+      this.#add(
+        `p99 under 100,000 changes/s, ${where}`,
+        '≤ 2 times that at rest',
+        `${ratio.toFixed(2)} ×`,
+        ratio <= 2,
+      );
+      const pause = underChange.longestPauseMs;
+      this.#add(`longest pause under changes, ${where}`, '≤ 10 ms', `${pause.toFixed(1)} ms`, pause <= 10);
+      const wait = besideBots.questions.p99 / 1000;
+      this.#add(`p99 of others beside two bots, ${where}`, '≤ 2 ms', `${wait.toFixed(2)} ms`, wait <= 2);
+    }
+    const row = (name: string, { questions, longestPauseMs, changesPerSecond }: Phase): string[] => [
+      name,
+      ...distributionCells(questions),
+      `${longestPauseMs.toFixed(1)} ms`,
+      changesPerSecond === 0 ? '' : formatNumber(changesPerSecond),
+    ];
+    this.#sections.push({
+      title: 'Questions while the data changes',
+      text: `From the call to the answer, ${formatNumber(this.#users / 10)} users.`,
+      header: ['', 'mean', 'p50', 'p99', 'p99.9', 'longest', 'longest pause', 'changes/s'],
+      rows: measured.flatMap(({ shards, answer: { rest, underChange, besideBots } }) => {
+        const where = shards === 0 ? 'inline' : `${shards} shard`;
+        return [
+          row(`${where}, at rest`, rest),
+          row(`${where}, 100,000 changes/s`, underChange),
+          row(`${where}, two bots asked about without pause`, besideBots),
+        ];
+      }),
+      data: measured,
+    });
+    const phases = [
+      ['at rest', (answer: ChangesAnswer) => answer.rest],
+      ['100,000 changes/s', (answer: ChangesAnswer) => answer.underChange],
+      ['beside bots', (answer: ChangesAnswer) => answer.besideBots],
+    ] as const;
+    const shares = [50, 99, 99.9] as const;
+    await this.#plot('latency-under-change', {
+      title: 'A question while the data changes, one shard',
+      subtitle: 'median, 99th and 99.9th percentile',
+      x: { label: 'percentile' },
+      y: { label: 'µs', log: true },
+      series: phases.map(([name, phaseOf]) => {
+        const { p50, p99, p999 } = phaseOf(measured[1].answer).questions;
+        return {
+          name,
+          points: shares.map((share, index) => [share, [p50, p99, p999][index]] as const),
+          line: true,
+        };
+      }),
+    });
+  }
+
+  async http(): Promise<void> {
+    const measured = await httpRatios({ smoke: this.#smoke, folder: undefined });
+    const median = ({ ratios }: HttpRatio): number => ratios[ratios.length >> 1];
+    for (const each of measured) {
+      const target = { 10: 0.75, 100: 0.6 }[each.rooms];
+      if (target === undefined) continue;
+      const where = each.shards === 0 ? 'inline' : `${each.shards} shard`;
+      this.#add(
+        `HTTP, ${each.rooms} rooms, ${where}`,
+        `≥ ${target} of bare node:http`,
+        formatNumber(median(each)),
+        median(each) >= target,
+      );
+    }
+    this.#sections.push(httpSection(measured));
+  }
+
+  /** At a tenth of the size: what Redis and PostgreSQL hold, and load in minutes. */
+  async peers(): Promise<void> {
+    const { users, rooms } = this.#population(this.#users / 10);
+    this.#sections.push(
+      ...peersSections(
+        await comparePeers({ users, rooms, pairCount: 2_000, timeMs: this.#smoke ? 20 : 1_500 }),
+      ),
+    );
+  }
+
+  async map(): Promise<void> {
+    const order: MapOrder = { ...this.#population(this.#users), pairs: 4_000 };
+    const result = await runChild<PeersResult>(file('beside-map'), order, [
+      ...nodeOptions,
+      '--max-old-space-size=16384',
+    ]);
+    const [ours, map] = result.peers;
+    const ratio = ours.firstPage.perSecond / map.firstPage.perSecond;
+    this.#add(
+      `first page, against a Map of Sets of ${formatNumber(result.users)} users`,
+      '≥ 3 times the rate',
+      `${ratio.toFixed(2)} ×`,
+      ratio >= 3,
+    );
+    this.#sections.push(
+      ...peersSections(result).map((section) => ({
+        ...section,
+        title: section.title.replace('Beside peers', 'Beside a Map of Sets of everybody'),
+      })),
+    );
+  }
+
+  async population(): Promise<void> {
+    const { sections, plots } = describePopulation(new Population(this.#population(this.#users)));
+    this.#sections.push(...sections);
+    for (const [name, plot] of Object.entries(plots)) await this.#plot(name, plot);
+  }
+
+  async #inlineOf(users: number): Promise<InlineAnswer> {
+    const order: InlineOrder = { ...this.#population(users), ...this.#pairs() };
+    return runChild<InlineAnswer>(file('inline'), order, nodeOptions);
+  }
+
+  #population(users: number): { users: number; rooms: number } {
+    return { users, rooms: Math.max(1_000, Math.round(users / 10)) };
+  }
+
+  #pairs(): { pairs: number; passes: number } {
+    return this.#smoke ? { pairs: 500, passes: 1 } : { pairs: 20_000, passes: 3 };
+  }
+
+  #add(what: string, target: string, measured: string, isMet: boolean): void {
+    this.#targets.push({ what, target, measured, isMet });
+  }
+
+  async #plot(name: string, plot: Plot): Promise<void> {
+    if (!this.#smoke) await writePlot(`${folder}/${name}.svg`, plot);
+  }
+}
+
+function file(name: string): URL {
+  return new URL(`./scale/${name}.ts`, import.meta.url);
+}
+
+function microseconds(value: number): string {
+  return `${formatNumber(value)} µs`;
+}
+
+function percent(share: number): string {
+  return `${(share * 100).toFixed(1)} %`;
+}
+
+function distributionCells({ mean, p50, p99, p999, most }: Distribution): string[] {
+  return [mean, p50, p99, p999, most].map(microseconds);
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      users: { type: 'string' },
+      only: { type: 'string' },
+      smoke: { type: 'boolean', default: false },
+    },
+  });
+  const users = Number(values.users ?? (values.smoke ? 20_000 : 10_000_000));
+  const parts = values.only?.split(',') ?? partNames;
+  const unknown = parts.filter((part) => !partNames.some((name) => name === part));
+  if (!Number.isInteger(users) || users < 10_000) throw new Error('--users takes a whole number from 10,000');
+  if (unknown.length > 0)
+    throw new Error(`no part named ${unknown.join(', ')}; there are: ${partNames.join(', ')}`);
+  const conditions = readConditions(values.smoke);
+  console.log(describeConditions(conditions).join('\n'));
+  const scale = new Scale(users, values.smoke);
+  for (const part of partNames.filter((name) => parts.includes(name))) {
+    const started = performance.now();
+    const before = scale.sections.length;
+    await scale.run(part);
+    for (const section of scale.sections.slice(before)) printSection(section);
+    console.log(`\n${part}: ${((performance.now() - started) / 1000).toFixed(0)} s`);
+    if (!values.smoke) await writeResults(folder, 'scale', { conditions, sections: scale.sections });
+  }
+  printSection(scale.sections[0]);
+}
+
+try {
+  await main();
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error);
+  process.exitCode = 1;
+}
