@@ -6,6 +6,7 @@
  * - Beyond `requestsInFlightMax` requests: 503 at once, but not for what operators ask, nor for OPTIONS.
  * - Beyond `requestsPipelinedMax` waiting ones: the connection is closed, as answers must come in order.
  * - Beyond `answerBytesWaitingMax` bytes of large answers: 503 in place of the answer.
+ * - What cannot be parsed is answered when its turn comes, as answers must come in order, and nothing more is read.
  * A reader that was slow for `readerGraceMs` is cut off before anybody else gets a 503, and one that stalls, in any case.
  *
  * Invariant: what is counted belongs to an open connection, and is given back when its answer has left or it closes.
@@ -68,12 +69,15 @@ class Connection {
   hasAsked = false;
   /** The answer to the request in flight. */
   response: ServerResponse | undefined;
-  /** When that request was taken up, or its large answer began to leave. */
+  /** When that request was taken up, or, if `isLeaving`, when its answer was first seen to leave. */
   sinceMs = 0;
+  isLeaving = false;
   /** Of that answer, when it is a large one. */
   answerBytes = 0;
   /** Pipelined behind it, in order. */
   readonly waiting: Waiting[] = [];
+  /** Answers what came after them and could not be parsed. */
+  answerUnparsed: (() => void) | undefined;
 
   constructor(socket: Socket, finish: (connection: Connection) => void) {
     this.socket = socket;
@@ -147,12 +151,20 @@ export class Admission {
       });
     }
     this.#answerBytes += bytes;
-    connection.answerBytes = bytes;
-    // The time that it took to be made does not count against its reader.
-    if (this.#inFlight.delete(connection)) {
-      connection.sinceMs = this.#clock.monotonicMs();
-      this.#inFlight.add(connection);
+    connection.answerBytes += bytes;
+    this.#leaves(connection);
+  }
+
+  /** Calls `answer`, which ends the connection, when all that was asked on it before has been answered. */
+  answerUnparsed(socket: Socket, answer: () => void): void {
+    const connection = this.#connections.get(socket);
+    // When the body of the request in flight is what cannot be parsed, there is nothing to wait for.
+    if (connection?.response?.req.complete !== true) {
+      answer();
+      return;
     }
+    connection.answerUnparsed ??= answer;
+    socket.pause();
   }
 
   /** Ends connections on which nothing was asked yet, as browsers open them in advance, and from now on any new one. */
@@ -171,7 +183,7 @@ export class Admission {
     socket.once('close', () => this.#close(connection));
     // Node reads on by itself whenever an answer has left.
     socket.on('resume', () => {
-      if (connection.waiting.length > 0) socket.pause();
+      if (connection.waiting.length > 0 || connection.answerUnparsed !== undefined) socket.pause();
     });
   }
 
@@ -215,9 +227,17 @@ export class Admission {
   /** The system has taken the whole answer. */
   #finish(connection: Connection): void {
     this.#giveBack(connection);
+    if (connection.waiting.length === 0 && connection.answerUnparsed === undefined) return;
+    // That answer said `Connection: close`: what is pipelined behind it must not be taken up (RFC 9112, 9.6).
+    if (!connection.socket.writable) return;
     const next = connection.waiting.shift();
+    if (next !== undefined) this.#pipelined -= 1;
+    // A request that is not complete by now never will be.
+    if (connection.answerUnparsed !== undefined && next?.request.complete !== true) {
+      connection.answerUnparsed();
+      return;
+    }
     if (next === undefined) return;
-    this.#pipelined -= 1;
     this.#begin(connection, next.request, next.response, next.handle);
     if (connection.waiting.length === 0) connection.socket.resume();
   }
@@ -227,7 +247,16 @@ export class Admission {
     this.#answerBytes -= connection.answerBytes;
     assert(this.#answerBytes >= 0, 'no more bytes are given back than were taken');
     connection.answerBytes = 0;
+    connection.isLeaving = false;
     connection.response = undefined;
+  }
+
+  /** From now on time counts against its reader: what the answer took to be made does not. */
+  #leaves(connection: Connection): void {
+    connection.isLeaving = true;
+    if (!this.#inFlight.delete(connection)) return;
+    connection.sinceMs = this.#clock.monotonicMs();
+    this.#inFlight.add(connection);
   }
 
   #close(connection: Connection): void {
@@ -253,6 +282,11 @@ export class Admission {
     for (const connection of this.#inFlight) {
       if (connection.sinceMs > before) return false;
       if (connection.answerBytes < answerBytesMin || connection.response?.writableEnded !== true) continue;
+      if (!connection.isLeaving) {
+        // A small answer: nobody looked before. It is the last one now, and may come up once more.
+        this.#leaves(connection);
+        continue;
+      }
       this.#cut(connection, 'slowest');
       return true;
     }

@@ -86,7 +86,10 @@ export function createServer({
       metrics.request('unreadable', answer.status, 0);
       void sendError(reply, answer);
     },
-    clientErrorHandler: (error, socket) => answerUnparsed(error, socket, metrics),
+    clientErrorHandler: (error, socket) => {
+      if (error.code === 'ECONNRESET' || !socket.writable) socket.destroy();
+      else admission.answerUnparsed(socket, () => answerUnparsed(error, socket, metrics));
+    },
   });
   for (const method of METHODS) if (!app.supportedMethods.includes(method)) app.addHttpMethod(method);
 
@@ -175,10 +178,6 @@ function endConnectionsOnClose(app: FastifyInstance, admission: Admission): void
 
 /** What node could not even parse has no request and no reply: the answer is written by hand. */
 function answerUnparsed(error: Error & { code?: string }, socket: Socket, metrics: Metrics): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) {
-    socket.destroy();
-    return;
-  }
   const [status, text] =
     error.code === 'HPE_HEADER_OVERFLOW'
       ? ([431, 'Request Header Fields Too Large'] as const)

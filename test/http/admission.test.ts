@@ -2,6 +2,7 @@
 import pino from 'pino';
 import { expect, onTestFinished, test } from 'vitest';
 import type { AddressInfo } from 'node:net';
+import { systemClock, type Clock } from '../../src/base/clock.js';
 import type { Admission, AdmissionBounds } from '../../src/http/admission.js';
 import { sendJsonBytes } from '../../src/http/json.js';
 import { createServer } from '../../src/http/server.js';
@@ -19,12 +20,17 @@ interface Setup {
   readonly taken: string[];
   /** Lets every `/held` go on, those under way and those to come. */
   readonly release: () => void;
+  /** Shuts the server down. */
+  readonly close: () => Promise<void>;
 }
 
-/** `/health`, `/held?...` that answers its own query string once it is released, and `/large`. */
-async function setUp(bounds: Partial<AdmissionBounds>): Promise<Setup> {
+/**
+ * `/health`, `/held?...` that answers its own query string once it is released, and `/large`. By POST: `/count` answers how
+ * many bytes it got, `/early` does not look at them.
+ */
+async function setUp(bounds: Partial<AdmissionBounds>, clock: Clock = systemClock): Promise<Setup> {
   const metrics = new Metrics();
-  const app = createServer({ logger: pino({ level: 'silent' }), metrics, bounds });
+  const app = createServer({ logger: pino({ level: 'silent' }), metrics, bounds, clock });
   const taken: string[] = [];
   let release = (): void => undefined;
   const released = new Promise<void>((resolve) => (release = resolve));
@@ -37,6 +43,16 @@ async function setUp(bounds: Partial<AdmissionBounds>): Promise<Setup> {
   });
   const large = 'x'.repeat(largeBytes);
   app.get('/large', async (_request, reply) => sendJsonBytes(reply, large));
+  app.post('/count', async (request, reply) => {
+    let bytes = 0;
+    for await (const chunk of request.raw) bytes += (chunk as Buffer).length;
+    return sendJsonBytes(reply, `${bytes}`);
+  });
+  app.post('/early', async (_request, reply) => sendJsonBytes(reply, '"early"'));
+  app.get('/held-large', async (_request, reply) => {
+    await released;
+    return sendJsonBytes(reply, large);
+  });
   await app.listen({ host: '127.0.0.1', port: 0 });
   onTestFinished(() => {
     release();
@@ -44,7 +60,7 @@ async function setUp(bounds: Partial<AdmissionBounds>): Promise<Setup> {
     return app.close();
   });
   const url = `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`;
-  return { url, admission: app.admission, metrics, taken, release };
+  return { url, admission: app.admission, metrics, taken, release, close: async () => app.close() };
 }
 
 async function open(url: string): Promise<RawConnection> {
@@ -52,6 +68,9 @@ async function open(url: string): Promise<RawConnection> {
   onTestFinished(() => connection.close());
   return connection;
 }
+
+const head = (method: string, path: string, more = ''): string =>
+  `${method} ${path} HTTP/1.1\r\nHost: x\r\n${more}\r\n`;
 
 const held = (count: number, from = 0): string[] =>
   Array.from({ length: count }, (_, index) => `/held?${from + index}`);
@@ -219,6 +238,24 @@ test('who has been slow for long enough is cut off, the slowest first, before an
   await expectNothingHeld(setup);
 });
 
+test('a reader is slow from when its answer leaves, however long that took to be made', async () => {
+  let now = 0;
+  const setup = await setUp(
+    { answerBytesWaitingMax: largeBytes + 1, readerGraceMs: 5_000 },
+    { ...systemClock, monotonicMs: () => now },
+  );
+  const [slow, quick] = [await open(setup.url), await open(setup.url)];
+  slow.stopReading();
+  slow.send(['/held-large'], 'a');
+  await expect.poll(() => setup.admission.requestsInFlight).toBe(1);
+  now = 10_000;
+  setup.release();
+  await expect.poll(() => setup.admission.answerBytesWaiting).toBe(largeBytes);
+  expectRefusal(await quick.ask('/large', 'a'));
+  now = 15_000;
+  expect((await quick.ask('/large', 'a'))?.body.length).toBe(largeBytes);
+});
+
 test('slow readers also make way for requests in flight; those who wait for us do not', async () => {
   const setup = await setUp({ requestsInFlightMax: 2, readerGraceMs: 0 });
   const [waits, slow, more] = [await open(setup.url), await open(setup.url), await open(setup.url)];
@@ -236,15 +273,19 @@ test('slow readers also make way for requests in flight; those who wait for us d
   expect(await slow.next()).toBeUndefined();
 });
 
-test('a reader that takes nothing is cut off after a while; who waits for us, or has asked nothing yet, is not', async () => {
+test('a reader that takes nothing is cut off after a while; who waits for us, pauses in a body or asked nothing yet is not', async () => {
   const setup = await setUp({ answerStalledMs: 200 });
   const [silent, waits, slow] = [await open(setup.url), await open(setup.url), await open(setup.url)];
+  const uploads = await open(setup.url);
+  uploads.write(head('POST', '/count', 'Content-Length: 6\r\n') + 'abc');
   waits.send(held(1), 'a');
   slow.stopReading();
   slow.send(['/large', '/held?behind'], 'a');
   await expect.poll(() => setup.admission.answerBytesWaiting).toBe(largeBytes);
-  await expect.poll(() => setup.admission.connections, { timeout: 20_000 }).toBe(2);
+  await expect.poll(() => setup.admission.connections, { timeout: 20_000 }).toBe(3);
   expect(await setup.metrics.text()).toContain('mutual_rooms_http_cut_off_total{reason="stalled"} 1\n');
+  uploads.write('def');
+  expect(await bodies(uploads, 1)).toEqual(['6']);
   expect(setup.admission.answerBytesWaiting).toBe(0);
   expect((await silent.ask('/health', 'a'))?.status).toBe(200);
   setup.release();
@@ -264,4 +305,137 @@ test('beyond the bound of connections: one more is closed at once, until another
   one.close();
   await expect.poll(() => setup.admission.connections).toBe(1);
   expect((await (await open(setup.url)).ask('/health', 'a'))?.status).toBe(200);
+});
+
+test('the time that an answer took to be made does not count against its reader', async () => {
+  let nowMs = 0;
+  const clock: Clock = { ...systemClock, monotonicMs: () => nowMs };
+  const setup = await setUp(
+    { requestsInFlightMax: 1, smallAnswerBytesMax: largeBytes, readerGraceMs: 5_000 },
+    clock,
+  );
+  const [first, second] = [await open(setup.url), await open(setup.url)];
+  first.stopReading();
+  first.send(['/held-large'], 'a');
+  await expect.poll(() => setup.admission.requestsInFlight).toBe(1);
+  nowMs = 10_000;
+  setup.release();
+  // A round trip through the server: its answer has been leaving by then.
+  expect((await second.ask('/health', 'a'))?.status).toBe(200);
+  expectRefusal(await second.ask('/held?soon', 'a'));
+  nowMs = 14_000;
+  expectRefusal(await second.ask('/held?later', 'a'));
+  nowMs = 15_000;
+  expect((await second.ask('/held?in-time', 'a'))?.body.toString()).toBe('in-time');
+  first.readOn();
+  expect(await first.next()).toBeUndefined();
+  await expectNothingHeld(setup);
+});
+
+test('bodies in a pipeline: each is read when its turn comes, also one that is answered before it was read', async () => {
+  const setup = await setUp({});
+  const connection = await open(setup.url);
+  const bytes = 1_000_000;
+  const post = (path: string): string =>
+    head('POST', path, `Content-Length: ${bytes}\r\n`) + 'x'.repeat(bytes);
+  connection.write(
+    head('GET', '/held?0') +
+      post('/count') +
+      post('/early') +
+      post('/nothing') +
+      head('GET', '/held?1') +
+      post('/count'),
+  );
+  await expect.poll(() => setup.admission.requestsPipelined).toBe(1);
+  setup.release();
+  expect(await bodies(connection, 3)).toEqual(['0', `${bytes}`, '"early"']);
+  expect((await connection.next())?.status).toBe(404);
+  expect(await bodies(connection, 2)).toEqual(['1', `${bytes}`]);
+  await expectNothingHeld(setup);
+});
+
+test('a refused body is thrown away, and the next request is answered', async () => {
+  const setup = await setUp({ requestsInFlightMax: 1 });
+  const [one, two] = [await open(setup.url), await open(setup.url)];
+  one.send(held(1), 'a');
+  await expect.poll(() => setup.admission.requestsInFlight).toBe(1);
+  const bytes = 1_000_000;
+  two.write(
+    head('POST', '/count', `Content-Length: ${bytes}\r\n`) + 'x'.repeat(bytes) + head('GET', '/health'),
+  );
+  expectRefusal(await two.next());
+  expect((await two.next())?.status).toBe(200);
+});
+
+test('"100 Continue" takes its place in the order of a pipeline', async () => {
+  const setup = await setUp({});
+  const connection = await open(setup.url);
+  connection.write(
+    head('GET', '/held?0') + head('POST', '/count', 'Content-Length: 3\r\nExpect: 100-continue\r\n'),
+  );
+  await expect.poll(() => setup.admission.requestsPipelined).toBe(1);
+  setup.release();
+  expect(await bodies(connection, 1)).toEqual(['0']);
+  expect((await connection.next())?.status).toBe(100);
+  connection.write('abc');
+  expect(await bodies(connection, 1)).toEqual(['3']);
+  await expectNothingHeld(setup);
+});
+
+test.each([
+  ['no HTTP', 'nonsense\r\n\r\n'],
+  ['a chunk without a length', head('POST', '/count', 'Transfer-Encoding: chunked\r\n') + '1\r\na\r\nzz\r\n'],
+])('what cannot be parsed is answered after what came before it, then nothing more: %s', async (_, bytes) => {
+  const setup = await setUp({});
+  const connection = await open(setup.url);
+  connection.write(head('GET', '/held?0') + head('GET', '/held?1') + bytes + head('GET', '/held?2'));
+  await expect.poll(() => setup.taken).toEqual(['0']);
+  connection.write(head('GET', '/held?3'));
+  setup.release();
+  expect(await bodies(connection, 2)).toEqual(['0', '1']);
+  expect((await connection.next())?.status).toBe(400);
+  expect(await connection.next()).toBeUndefined();
+  expect(setup.taken).toEqual(['0', '1']);
+  await expectNothingHeld(setup);
+});
+
+test('a client that says "Connection: close" and sends more gets the answer, and the rest is not taken up', async () => {
+  const setup = await setUp({});
+  const connection = await open(setup.url);
+  connection.write(head('GET', '/held?0', 'Connection: close\r\n') + head('GET', '/held?1'));
+  await expect.poll(() => setup.taken).toEqual(['0']);
+  setup.release();
+  expect(await bodies(connection, 2)).toEqual(['0', 'closed']);
+  expect(setup.taken).toEqual(['0']);
+  await expectNothingHeld(setup);
+});
+
+test('a shutdown answers one more request of a pipeline, says so, and takes up no further one', async () => {
+  const setup = await setUp({});
+  const connection = await open(setup.url);
+  connection.send(held(4), 'a');
+  await expect.poll(() => setup.admission.requestsPipelined).toBe(3);
+  const closed = setup.close();
+  setup.release();
+  expect(await bodies(connection, 1)).toEqual(['0']);
+  const last = await connection.next();
+  expect(last?.body.toString()).toBe('1');
+  expect(last?.headers.get('connection')).toBe('close');
+  expect(await connection.next()).toBeUndefined();
+  await closed;
+  expect(setup.taken).toEqual(['0', '1']);
+  await expectNothingHeld(setup);
+});
+
+test('before a shutdown, connections that asked nothing are ended, and new ones; others are answered', async () => {
+  const setup = await setUp({});
+  const [silent, asked] = [await open(setup.url), await open(setup.url)];
+  asked.send(held(2), 'a');
+  await expect.poll(() => setup.taken).toEqual(['0']);
+  await expect.poll(() => setup.admission.connections).toBe(2);
+  setup.admission.endSilent();
+  expect(await silent.next()).toBeUndefined();
+  expect(await (await open(setup.url)).next()).toBeUndefined();
+  setup.release();
+  expect(await bodies(asked, 2)).toEqual(['0', '1']);
 });

@@ -67,6 +67,11 @@ export class RawConnection {
     this.#socket.write(paths.map((path) => `GET ${path} ${head}`).join(''));
   }
 
+  /** Sends these bytes, whatever they are. */
+  write(bytes: string): void {
+    this.#socket.write(bytes);
+  }
+
   /** Reads nothing from now on, until `readOn`. */
   stopReading(): void {
     this.#socket.pause();
@@ -112,7 +117,7 @@ export class RawConnection {
         }),
       );
       const bodyStart = end + headEnd.length;
-      const bodyEnd = bodyStart + Number(headers.get('content-length'));
+      const bodyEnd = bodyStart + Number(headers.get('content-length') ?? 0);
       if (rest.length < bodyEnd) {
         this.#bytesNeeded = bodyEnd;
         break;

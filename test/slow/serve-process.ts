@@ -50,7 +50,7 @@ export async function serveWith(configFile: string): Promise<ServeProcess> {
   return { ...command, url };
 }
 
-/** Peak memory of a live process in MiB. */
+/** Peak memory of a process in MiB; NaN when it has ended and nobody has waited for it yet. */
 export function peakMiB(child: ChildProcess): number {
   const status = readFileSync(`/proc/${child.pid}/status`, 'utf8');
   return Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1]) / 1024;
