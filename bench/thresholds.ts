@@ -8,6 +8,8 @@
 import roaring from 'roaring';
 import { gallopRatio, packedCountMax, probeCountMax } from '#dist/sets/thresholds';
 import { bitmapCopy, bitmapIntersection, bitmapOf } from '#dist/sets/bitmap';
+import { RunView } from '#dist/sets/packed-runs';
+import { intersectRuns, mergeRuns, searchRun } from '../src/sets/run-intersection.js';
 import {
   compare,
   formatNumber,
@@ -16,17 +18,16 @@ import {
   type Contestant,
   type RunOptions,
 } from './harness.js';
-import { mergeInto, searchInto } from './plain-intersections.js';
 import { pairCountFor, pairsOf } from './data/room-pairs.js';
 
 const target = new Uint32Array(4096);
 const unpacked = new Uint32Array(100_000);
 
-/** The way that a packed set takes at the ratio of today. */
-function searchOrMerge(left: Uint32Array, right: Uint32Array, common: Uint32Array): number {
-  return left.length * gallopRatio < right.length
-    ? searchInto(left, right, common)
-    : mergeInto(left, right, common);
+function viewOf(words: Uint32Array): RunView {
+  const view = new RunView();
+  view.words = words;
+  view.count = words.length;
+  return view;
 }
 
 /** Runs one way over all items, and adds up the counts and last rooms that it leaves in `target`. */
@@ -46,15 +47,16 @@ function contestant<Item>(name: string, items: readonly Item[], way: (item: Item
 
 /** `packedCountMax`: two sets of one size, as runs that are merged and as bitmaps that Roaring intersects. */
 function packedOrBitmap({ smoke }: RunOptions, timeMs: number): void {
-  const sizes = smoke ? [512] : [128, 256, 384, 512, 768, 1024, 1536, 2048];
+  const sizes = smoke ? [512] : [256, 512, 1024, 1536, 2048, 3072, 4096];
   const rows = sizes.flatMap((size) =>
     [64, 16, 1].map((partitions) => {
       const pairs = pairsOf(pairCountFor(size), size, size, partitions);
+      const runs = pairs.map(({ left, right }) => ({ left: viewOf(left), right: viewOf(right) }));
       const bitmaps = pairs.map(({ left, right }) => ({ left: bitmapOf(left), right: bitmapOf(right) }));
       const cells = ratioCells(
         compare(
           [
-            contestant('packed', pairs, ({ left, right }) => mergeInto(left, right, target)),
+            contestant('packed', runs, ({ left, right }) => mergeRuns(left, right, target)),
             contestant('bitmap', bitmaps, ({ left, right }) => {
               const common = bitmapIntersection(left, right);
               const count = bitmapCopy(common, 0, common.size, target);
@@ -85,16 +87,19 @@ function packedOrBitmap({ smoke }: RunOptions, timeMs: number): void {
 function mergeOrSearch({ smoke }: RunOptions, timeMs: number): void {
   const shapes = smoke
     ? [{ size: 512, ratio: 8 }]
-    : [64, 512].flatMap((size) => [2, 4, 6, 8, 12, 16, 32, 64].map((ratio) => ({ size, ratio })));
+    : [64, 512, 2048].flatMap((size) => [2, 4, 6, 8, 12, 16, 32, 64].map((ratio) => ({ size, ratio })));
   const rows = shapes.map(({ size, ratio }) => {
-    const pairs = pairsOf(256, Math.max(1, Math.floor(size / ratio)), size);
+    const runs = pairsOf(256, Math.max(1, Math.floor(size / ratio)), size).map(({ left, right }) => ({
+      left: viewOf(left),
+      right: viewOf(right),
+    }));
     const cells = ratioCells(
       compare(
         [
-          contestant('merge', pairs, ({ left, right }) => mergeInto(left, right, target)),
-          contestant('search', pairs, ({ left, right }) => searchInto(left, right, target)),
+          contestant('merge', runs, ({ left, right }) => mergeRuns(left, right, target)),
+          contestant('search', runs, ({ left, right }) => searchRun(left, right, target)),
         ],
-        pairs.length,
+        runs.length,
         timeMs,
       ),
     );
@@ -142,7 +147,7 @@ function probeOrConvert({ smoke }: RunOptions, timeMs: number): void {
           contestant('unpacked', pairs, ({ run, bitmap }) => {
             const rooms = bitmap.size;
             bitmapCopy(bitmap, 0, rooms, unpacked);
-            return searchOrMerge(run, unpacked.subarray(0, rooms), target);
+            return intersectRuns(viewOf(run), viewOf(unpacked.subarray(0, rooms)), target);
           }),
         ],
         pairs.length,

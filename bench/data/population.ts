@@ -8,8 +8,8 @@
  *   to three; the mean is about ten.
  * - Rooms fall into communities of very different sizes (Pareto, `communityTail`, about `communityRoomsMean` rooms). A user
  *   has a home community, large and popular ones likelier (`communitySkew`), and one more for every `roomsPerCommunity`
- *   rooms; `publicShare` of the draws are the public rooms of the whole network. Within each, the first rooms are far likelier than the last (density 1/rank): halls and back rooms. So
- *   members of one room share others.
+ *   rooms; `publicShare` of the draws are the public rooms of the whole network (`publicRooms` of all). Within each, the
+ *   first rooms are far likelier than the last (density 1/rank): halls and back rooms. So members of a room share others.
  * - Direct rooms (`directShare` of all rooms) have two members each.
  * - Bots and bridges (one for `usersPerBot` users, at least two) are in very many rooms, taken evenly from all:
  *   the first two in `botRoomsMax` or a tenth of all rooms, the n-th in n^-0.8 of that.

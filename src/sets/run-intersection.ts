@@ -27,7 +27,8 @@ export function runsShare(left: RunView, right: RunView): boolean {
   return mergeAny(left, right);
 }
 
-function mergeRuns(left: RunView, right: RunView, target: Uint32Array): number {
+/** For runs of like length. */
+export function mergeRuns(left: RunView, right: RunView, target: Uint32Array): number {
   const leftWords = left.words;
   const rightWords = right.words;
   let at = left.start;
@@ -66,7 +67,8 @@ function mergeAny(left: RunView, right: RunView): boolean {
   return false;
 }
 
-function searchRun(few: RunView, many: RunView, target: Uint32Array): number {
+/** For runs of which one is much shorter. */
+export function searchRun(few: RunView, many: RunView, target: Uint32Array): number {
   const { words, start, count } = many;
   let from = 0;
   let common = 0;
