@@ -1,7 +1,8 @@
 /**
  * Does the index hold the largest homeserver, and how fast? `npm run bench:scale -- [--users N] [--only PART,...] [--smoke]`
  * runs each part in processes of its own, and writes what it found to `bench/results/`: `scale.md` and `scale.json`, and
- * plots. Written anew after each part, so that an end before the end leaves what there is.
+ * plots. Written anew after each part, so that an end before the end leaves what there is. Parts that are asked for alone are
+ * written under a name of their own.
  *
  * The full size is ten million users, a million rooms, a hundred million memberships (bench/data/population.ts). It takes
  * about half an hour, 14 GiB of memory for the Map that it is compared with, and 5 GB of disk for PostgreSQL.
@@ -74,7 +75,7 @@ class Scale {
     this.#add('first page by names, mean', '≤ 5 µs', microseconds(firstPage.mean), firstPage.mean <= 5);
     this.#add('first page by names, p99', '≤ 20 µs', microseconds(firstPage.p99), firstPage.p99 <= 20);
     this.#add(
-      'shares a room, batched, by numbers, on one core',
+      'shares a room, batched, by numbers, on one core, among a million users',
       '≥ 1.56 M/s on all',
       `${formatNumber(answer.sharesByNumbers)}/s`,
       answer.sharesByNumbers >= 1.56e6,
@@ -148,16 +149,17 @@ class Scale {
 
   /** The same at a hundredth and a tenth of the size: what does a larger population cost? */
   async sizes(): Promise<void> {
-    const counts = [this.#users / 100, this.#users / 10].filter((users) => users >= 1_000);
+    const counts = [100, 10].map((part) => Math.floor(this.#users / part));
     const measured: { users: number; answer: InlineAnswer }[] = [];
     for (const users of counts) measured.push({ users, answer: await this.#inlineOf(users) });
-    if (this.#inline !== undefined) measured.push({ users: this.#users, answer: this.#inline });
-    const ratios = measured.slice(1).map(({ answer }, index) => ({
-      mean: answer.firstPage.p50 / measured[index].answer.firstPage.p50,
-    }));
-    const worst = Math.max(...ratios.map(({ mean }) => mean));
+    measured.push({ users: this.#users, answer: this.#inline ?? (await this.#inlineOf(this.#users)) });
+    const worst = Math.max(
+      ...measured
+        .slice(1)
+        .map(({ answer }, index) => answer.firstPage.mean / measured[index].answer.firstPage.mean),
+    );
     this.#add(
-      'a 10 times larger population, median',
+      'a 10 times larger population, mean',
       '≤ 1.5 times the time',
       `${worst.toFixed(2)} ×`,
       worst <= 1.5,
@@ -245,16 +247,17 @@ class Scale {
       measured.push({ shards, answer: await runChild<ChangesAnswer>(file('changes'), order) });
     }
     for (const { shards, answer } of measured) {
-      const { rest, underChange, besideBots } = answer;
+      const { rest, underChange, underLongLists, besideBots } = answer;
       const where = shards === 0 ? 'inline' : `${shards} shard`;
       const ratio = underChange.questions.p99 / rest.questions.p99;
+      const isReached = underChange.changesPerSecond >= 95_000;
       this.#add(
         `p99 under 100,000 changes/s, ${where}`,
         '≤ 2 times that at rest',
         `${ratio.toFixed(2)} ×`,
-        ratio <= 2,
+        ratio <= 2 && isReached,
       );
-      const pause = underChange.longestPauseMs;
+      const pause = Math.max(underChange.longestPauseMs, underLongLists.longestPauseMs);
       this.#add(`longest pause under changes, ${where}`, '≤ 10 ms', `${pause.toFixed(1)} ms`, pause <= 10);
       const wait = besideBots.questions.p99 / 1000;
       this.#add(`p99 of others beside two bots, ${where}`, '≤ 2 ms', `${wait.toFixed(2)} ms`, wait <= 2);
@@ -267,13 +270,14 @@ class Scale {
     ];
     this.#sections.push({
       title: 'Questions while the data changes',
-      text: `From the call to the answer, ${formatNumber(this.#users / 10)} users.`,
+      text: `From when a question was due to its answer, 2,000 a second at random moments, ${formatNumber(this.#users / 10)} users.`,
       header: ['', 'mean', 'p50', 'p99', 'p99.9', 'longest', 'longest pause', 'changes/s'],
-      rows: measured.flatMap(({ shards, answer: { rest, underChange, besideBots } }) => {
+      rows: measured.flatMap(({ shards, answer: { rest, underChange, underLongLists, besideBots } }) => {
         const where = shards === 0 ? 'inline' : `${shards} shard`;
         return [
           row(`${where}, at rest`, rest),
-          row(`${where}, 100,000 changes/s`, underChange),
+          row(`${where}, 100,000 changes/s, a list a millisecond`, underChange),
+          row(`${where}, 100,000 changes/s, ten lists a second`, underLongLists),
           row(`${where}, two bots asked about without pause`, besideBots),
         ];
       }),
@@ -362,11 +366,12 @@ class Scale {
   }
 
   #population(users: number): { users: number; rooms: number } {
-    return { users, rooms: Math.max(1_000, Math.round(users / 10)) };
+    const whole = Math.floor(users);
+    return { users: whole, rooms: Math.max(1_000, Math.round(whole / 10)) };
   }
 
   #pairs(): { pairs: number; passes: number } {
-    return this.#smoke ? { pairs: 500, passes: 1 } : { pairs: 20_000, passes: 3 };
+    return this.#smoke ? { pairs: 500, passes: 1 } : { pairs: 10_000, passes: 3 };
   }
 
   #add(what: string, target: string, measured: string, isMet: boolean): void {
@@ -417,7 +422,8 @@ async function main(): Promise<void> {
     await scale.run(part);
     for (const section of scale.sections.slice(before)) printSection(section);
     console.log(`\n${part}: ${((performance.now() - started) / 1000).toFixed(0)} s`);
-    if (!values.smoke) await writeResults(folder, 'scale', { conditions, sections: scale.sections });
+    const name = values.only === undefined ? 'scale' : `scale-${parts.join('-')}`;
+    if (!values.smoke) await writeResults(folder, name, { conditions, sections: scale.sections });
   }
   printSection(scale.sections[0]);
 }

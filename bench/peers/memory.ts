@@ -1,10 +1,8 @@
 /**
- * By how much does a process grow that holds a peer's memberships and nothing else? `growthOf` forks this file, with
- * --expose-gc; the child answers with one message.
+ * By how much does a process grow that holds a peer's memberships and nothing else? `growthOf` forks this file.
  */
-import { fork } from 'node:child_process';
-import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import { answerOrder, residentBytes, runChild } from '../child.js';
 import { Population, type PopulationOptions } from '../data/population.js';
 import { localPeers, type LocalPeerName } from './local-peers.js';
 import { memberBatches, type LocalPeer } from './peer.js';
@@ -16,20 +14,7 @@ interface Order extends Required<PopulationOptions> {
 /** @returns growth of the resident set, in bytes */
 export async function growthOf(peer: LocalPeerName, { users, rooms, seed }: Population): Promise<number> {
   const order: Order = { peer, users, rooms, seed };
-  const child = fork(fileURLToPath(import.meta.url), [JSON.stringify(order)], {
-    execArgv: [...process.execArgv, '--expose-gc', '--max-semi-space-size=1'],
-  });
-  const ended = once(child, 'exit').then(([code]) => {
-    throw new Error(`the process that measures ${peer} ended with ${String(code)} and no answer`);
-  });
-  const [bytes] = (await Promise.race([once(child, 'message'), ended])) as [number];
-  ended.catch(() => {});
-  return bytes;
-}
-
-function residentBytes(): number {
-  for (let round = 0; round < 4; round += 1) globalThis.gc?.();
-  return process.memoryUsage.rss();
+  return runChild<number>(new URL(import.meta.url), order, ['--max-semi-space-size=1']);
 }
 
 function filled(peer: LocalPeer, population: Population): LocalPeer {
@@ -50,6 +35,4 @@ function measure(order: Order): number {
   return bytes;
 }
 
-if (process.send !== undefined && process.argv[1] === fileURLToPath(import.meta.url)) {
-  process.send(measure(JSON.parse(process.argv[2]) as Order));
-}
+if (process.argv[1] === fileURLToPath(import.meta.url)) await answerOrder(measure);

@@ -3,8 +3,8 @@
  * then while a feed applies changes at a given rate, and then while two bots are asked about without pause. Forked by
  * bench/scale.ts.
  *
- * How to read it: a question's time is from the call to the answer, so it holds every wait: for changes, for the event
- * loop, for the worker. The feed is paced, a list a millisecond; every other round undoes the one before it.
+ * How to read it: a question's time is from when it was due to its answer, so it holds every wait: for changes, for the event
+ * loop, for the worker, and for questions before it. The feed is paced; every other round undoes the one before it.
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { MembershipEngine } from '#dist/engine/engine';
@@ -34,6 +34,8 @@ export interface Phase {
 export interface ChangesAnswer {
   readonly rest: Phase;
   readonly underChange: Phase;
+  /** The same changes in ten lists a second. */
+  readonly underLongLists: Phase;
   readonly besideBots: Phase;
 }
 
@@ -64,7 +66,7 @@ class Runner {
     const isOver = (): boolean => performance.now() >= end;
     const delay = monitorEventLoopDelay({ resolution: 1 });
     delay.enable();
-    const [changes] = await Promise.all([beside(isOver), this.#ask(isOver, latencies)]);
+    const [changes] = await Promise.all([beside(isOver), this.#ask(end, latencies)]);
     delay.disable();
     return {
       questions: latencies.distribution(),
@@ -73,29 +75,35 @@ class Runner {
     };
   }
 
-  /** One question at a time, with pauses of random length between. */
-  async #ask(isOver: () => boolean, latencies: Latencies): Promise<void> {
-    while (!isOver()) {
-      const due = performance.now() + (this.#random(2_000) / 1_000 / questionsPerSecond) * 1000;
+  /** Each question is due at its own time, whatever became of the one before; its time runs from when it was due. */
+  async #ask(end: number, latencies: Latencies): Promise<void> {
+    const asked: Promise<unknown>[] = [];
+    let due = performance.now();
+    for (;;) {
+      due += (this.#random(2_000) / 1_000 / questionsPerSecond) * 1000;
+      if (due >= end) break;
       while (performance.now() < due) await new Promise(setImmediate);
+      const dueAt = due;
       const users = this.#pairs[this.#next++ % this.#pairs.length];
-      const started = performance.now();
-      await this.#engine.mutualPage(users, 0, 100);
-      latencies.add(performance.now() - started);
+      const noted = this.#engine
+        .mutualPage(users, 0, 100)
+        .then(() => latencies.add(performance.now() - dueAt));
+      asked.push(noted);
     }
+    await Promise.all(asked);
   }
 
   /** @returns how many changes were applied */
-  async feed(changesPerSecond: number, isOver: () => boolean): Promise<number> {
+  async feed(changesPerSecond: number, listsPerSecond: number, isOver: () => boolean): Promise<number> {
     const started = performance.now();
     let made = 0;
     while (!isOver()) {
       const due = Math.floor(((performance.now() - started) / 1000) * changesPerSecond);
-      if (due <= made) {
+      const count = changesPerSecond / listsPerSecond;
+      if (due < made + count) {
         await new Promise(setImmediate);
         continue;
       }
-      const count = Math.min(due - made, changesPerSecond / 1_000);
       await this.#engine.apply(Array.from({ length: count }, () => this.#change(made++)));
     }
     return made;
@@ -133,10 +141,15 @@ async function measure(order: ChangesOrder): Promise<ChangesAnswer> {
   const runner = new Runner(engine, population);
   await runner.phase(Math.min(2, seconds), async () => 0);
   const rest = await runner.phase(seconds, async () => 0);
-  const underChange = await runner.phase(seconds, async (isOver) => runner.feed(changesPerSecond, isOver));
+  const underChange = await runner.phase(seconds, async (isOver) =>
+    runner.feed(changesPerSecond, 1_000, isOver),
+  );
+  const underLongLists = await runner.phase(seconds, async (isOver) =>
+    runner.feed(changesPerSecond, 10, isOver),
+  );
   const besideBots = await runner.phase(seconds, async (isOver) => runner.askBots(isOver));
   await engine.close();
-  return { rest, underChange, besideBots };
+  return { rest, underChange, underLongLists, besideBots };
 }
 
 await answerOrder(measure);

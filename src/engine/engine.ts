@@ -46,6 +46,9 @@ export interface EngineOptions {
 /** Slices of `apply` that are under way at once: the next one is numbered while shards work on those before. */
 const slicesUnderWayMax = 3;
 
+/** Changes whose IDs are looked at before questions are answered again: about 0.2 ms. */
+const changesCheckedTogether = 2_048;
+
 export class MembershipEngine {
   readonly #numbering = new Numbering();
   readonly #users = this.#numbering.users;
@@ -106,16 +109,20 @@ export class MembershipEngine {
   }
 
   /**
-   * States memberships, in order. Calls take effect in the order in which they are made. A list of more than 256 goes in
-   * slices between which questions are answered: until the promise resolves they may see a part of it.
+   * States memberships, in order. Calls take effect in the order in which they are made. A list of more than 256 is checked
+   * and goes in slices between which questions are answered: until the promise resolves they may see a part of it. The
+   * list is copied when the call is made.
    * @throws PublicError INVALID for an ID that is none, with nothing applied; FULL, UNAVAILABLE. Applying the same
    *   changes again does no harm.
    */
   async apply(changes: readonly Change[]): Promise<Applied> {
     const isLong = changes.length > changesPerTaskMax;
-    if (isLong) this.#numbering.check(changes);
-    const applied = await this.#inOrder(isLong, async () => this.#applyInSlices(changes));
-    return { applied, ignored: changes.length - applied };
+    const list = changes.slice();
+    const applied = await this.#inOrder(isLong, async () => {
+      if (isLong) await this.#check(list);
+      return this.#applyInSlices(list);
+    });
+    return { applied, ignored: list.length - applied };
   }
 
   /** The rooms that all these users are joined to; with one user, that user's rooms. Unknown users are in none. */
@@ -185,6 +192,7 @@ export class MembershipEngine {
       const shard = this.#shards[this.#shardOfPartition[partitionOf(room)]];
       let removed = 0;
       for (let first = 0; first <= this.#users.count; first += usersPerForgetStep) {
+        if (first > 0) await setImmediate();
         removed += await shard.forgetRoom(room, first, first + usersPerForgetStep);
       }
       return removed;
@@ -238,7 +246,7 @@ export class MembershipEngine {
     const question = pageQuestion(numbers, start, limit, wantsJson);
     const shards = this.#userShards.shared(numbers);
     const asked = this.#fanOuts.filter((_, shard) => this.#userShards.has(shards, shard));
-    // Who shares nothing with anybody is asked for all the same, so that unknown users take the way of known ones.
+    // Who is unknown, or shares no shard, is asked for in one: an answer without asking would tell by its time.
     if (asked.length === 0) asked.push(this.#fanOuts[numbers[0] % this.#fanOuts.length]);
     const call = new PageCall(asked.length, start, limit);
     for (let slot = 0; slot < asked.length; slot += 1) asked[slot].ask(question, call, slot);
@@ -262,6 +270,14 @@ export class MembershipEngine {
     const ended = (): void => void (this.#turnsTaken -= 1);
     this.#lastTurn = turn.then(ended, ended);
     return turn;
+  }
+
+  /** The whole list, before any of it is made. */
+  async #check(changes: readonly Change[]): Promise<void> {
+    for (let at = 0; at < changes.length; at += changesCheckedTogether) {
+      if (at > 0) await setImmediate();
+      this.#numbering.check(changes.slice(at, at + changesCheckedTogether));
+    }
   }
 
   /** @returns how many changed anything */

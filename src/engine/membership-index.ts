@@ -5,9 +5,10 @@
  * Cost: about 50 bytes a user or room + its name, 4 bytes and slack a membership; a question between two users of ten
  * rooms takes about a microsecond (`npm run bench -- engine`).
  */
+import { assert } from '../base/assert.js';
 import { changeFrom, checkName, type Change, type MembershipRecord } from '../base/change.js';
-import type { UserNo } from '../base/ids.js';
-import { roomsPerPageMax } from '../base/limits.js';
+import { roomNoEnd, type UserNo } from '../base/ids.js';
+import { changesPerTaskMax, roomsPerPageMax } from '../base/limits.js';
 import { JsonList } from '../intern/json-list.js';
 import type { Intersection } from '../sets/intersection.js';
 import { DenseHandles } from '../shard/handles.js';
@@ -28,9 +29,6 @@ import {
 /** Of every empty page: most pairs of users share nothing. */
 const noRooms = new Uint32Array(0);
 const noJson = Buffer.alloc(0);
-
-/** Changes whose names are looked up together. */
-const changesTogether = 256;
 
 /**
  * @example
@@ -84,7 +82,7 @@ export class MembershipIndex {
       for (const record of records) {
         block.push(changeFrom(record));
         count += 1;
-        if (block.length < changesTogether) continue;
+        if (block.length < changesPerTaskMax) continue;
         const whole = block;
         block = [];
         applied += this.#applyBlock(whole);
@@ -183,6 +181,7 @@ export class MembershipIndex {
   #intersect(users: readonly string[], start: number, limit: number): Intersection {
     checkUsers(users);
     checkLimit(limit);
+    assert(start >= 0 && start <= roomNoEnd, 'a page starts at a RoomNo');
     const numbers = this.#numbering.userNos(users) as unknown as ArrayLike<UserNo>;
     return this.#membership.mutual(numbers, start, limit);
   }

@@ -14,7 +14,7 @@ export class Numbering {
   readonly rooms = roomInterner();
   #found = new Uint32Array(64);
 
-  /** Unknown users are asked for like any other, as nobody: their answers take the same way and the same time. */
+  /** Unknown users are asked for like others, as nobody, who is joined to nothing. */
   userNo(userId: string): UserNo {
     const user = this.users.find(userId);
     return user === -1 ? nobody : user;

@@ -1,5 +1,5 @@
 /**
- * One page of mutual rooms out of every shard's answer. Shards own ascending ranges of rooms, so pages are concatenated,
+ * One page of mutual rooms out of the answers of the shards that were asked. Shards own ascending ranges of rooms, so pages are concatenated,
  * never merged.
  *
  * Invariants: I4 no room is in two shards, and I6 a page ascends, has at most `limit` rooms and lies wholly at or beyond
@@ -20,7 +20,7 @@ export interface Page {
   readonly nextStart: number | undefined;
 }
 
-/** Waits for every shard's answer to one page. */
+/** Waits for the answer of each shard asked. */
 export class PageCall implements Receiver {
   readonly page: Promise<Page>;
   readonly #start: number;

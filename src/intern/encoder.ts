@@ -33,12 +33,12 @@ export class NameEncoder {
 
   /**
    * @param at the word to begin at
-   * @returns false when the name is longer than `nameBytesMax` or holds half of a surrogate pair: no name is, and as
-   *   UTF-8 such a half would be taken for U+FFFD. Nothing is encoded then.
+   * @returns false when it is no string (JavaScript can call this), longer than `nameBytesMax`, or holds half of a
+   *   surrogate pair: no name is, and as UTF-8 such a half would be taken for U+FFFD. What is in the words is no name then.
    */
   encode(name: string, at = 0): boolean {
+    if (typeof (name as unknown) !== 'string' || name.length > nameBytesMax) return false;
     const { length } = name;
-    if (length > nameBytesMax) return false;
     const { words } = this;
     // All units together: one above 0x7f shows in the end.
     let seen = 0;

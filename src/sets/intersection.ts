@@ -14,7 +14,7 @@ import { bitmapCopy, bitmapIntersection, bitmapOf, bitmapRank, type Bitmap } fro
 import { RunView, isSingle, lowerBound } from './packed-runs.js';
 import { emptySet, type RoomSets } from './room-sets.js';
 import { intersectRuns, runsShare } from './run-intersection.js';
-import { probeCountFirst, probeCountMax } from './thresholds.js';
+import { packedCountMax, probeCountFirst, probeCountMax } from './thresholds.js';
 
 export class Intersection {
   /** How many rooms all the sets share. */
@@ -31,6 +31,8 @@ export class Intersection {
   readonly #order = new Uint32Array(usersPerQuestionMax);
 
   constructor(sets: RoomSets) {
+    // Whole merges are written to `rooms`, and a typed array drops what does not fit without a word.
+    assert(this.rooms.length >= packedCountMax, 'what two packed sets share fits a page');
     this.#sets = sets;
   }
 

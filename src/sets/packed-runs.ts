@@ -117,7 +117,7 @@ export class PackedRuns {
 
   /**
    * @param index where the room belongs, as `lowerBound` tells
-   * @returns the run's handle from now on, or 0 when it would be longer than `packedCountMax`; nothing has changed then
+   * @returns the run's handle from now on. The run has fewer than `packedCountMax` rooms.
    */
   insert(handle: number, index: number, room: number): number {
     const view = this.#view;
@@ -129,7 +129,7 @@ export class PackedRuns {
       words[start + index] = room;
       return handle;
     }
-    if (sizeClass + 1 === capacities.length) return 0;
+    assert(sizeClass + 1 < capacities.length, 'a run of packedCountMax rooms becomes a bitmap');
     const next = this.#take(sizeClass + 1);
     copyRun(words, start, next.words, next.start, index);
     next.words[next.start + index] = room;

@@ -4,7 +4,7 @@
  * Dense is an array: 4 bytes a user, one load. It is for whoever has all rooms, since nearly every user is joined there.
  * Sparse is for shards: of their many users most are in one to three rooms, so in most shards in none. Groups of 16 users
  * have a mask of who is there, and a slot with as many handles as the mask has bits: about half a byte a user and 4 bytes
- * for each who is there, and one load more. Among ten million users, four shards take 240 MB of handles densely kept.
+ * for each who is there, and one load more. Of ten million users, four shards would take 160 MB of handles densely kept.
  */
 import { Slab } from '../sets/slab.js';
 

@@ -27,7 +27,7 @@ export class Membership {
     return this.#count;
   }
 
-  /** One past the highest user that was ever joined here. */
+  /** Beyond every user that was ever joined here. */
   get usersEnd(): number {
     return this.#handles.end;
   }

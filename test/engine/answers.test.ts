@@ -257,6 +257,14 @@ describe.each(answererKinds)('$name', ({ open }) => {
       expect(await index.mutual([odd, odd])).toEqual({ rooms: [odd], count: 1, more: false });
     });
 
+    test.each([undefined, null, 7, ['a', 'b'], {}])('%j where a string is due', async (odd) => {
+      const id = odd as string;
+      await expect(index.join(id, '!a:x')).rejects.toMatchObject(invalid);
+      await expect(index.join('@a:x', id)).rejects.toMatchObject(invalid);
+      expect((await index.roomsOf('@a:x')).count).toBe(0);
+      expect(await index.shares(id, alice)).toBe(false);
+    });
+
     test('too few and too many users', async () => {
       await expect(index.mutual([])).rejects.toMatchObject(invalid);
       await expect(index.mutual(new Array<string>(65).fill(alice))).rejects.toMatchObject(invalid);

@@ -1,7 +1,12 @@
 /** Do the questions of a turn travel together, within bounds, and is every one of them answered or refused? */
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { partitionRanges, type UserNo } from '../../src/base/ids.js';
-import { changesPerTaskMax, questionsPerTaskMax, questionsWaitingMax } from '../../src/base/limits.js';
+import {
+  changesPerTaskMax,
+  questionsPerTaskMax,
+  questionsWaitingMax,
+  usersPerForgetStep,
+} from '../../src/base/limits.js';
 import { MembershipEngine } from '../../src/engine/engine.js';
 import { FanOut, type Receiver } from '../../src/engine/fan-out.js';
 import type { Shard } from '../../src/shard/shard.js';
@@ -300,6 +305,23 @@ describe('an engine over threads', () => {
     expect((await engine.roomsOf('@long7:x')).count).toBe(0);
   });
 
+  test('a long list with one bad ID changes nothing, and what the caller does to the list later neither', async () => {
+    const { engine } = await openEngine();
+    const list = Array.from({ length: changesPerTaskMax * 3 }, (_, index) => ({
+      userId: '@long:x',
+      roomId: `!kept${index}:x`,
+      joined: true,
+    }));
+    const bad = [...list, { userId: '@long:x', roomId: '', joined: true }];
+    await expect(engine.apply(bad)).rejects.toMatchObject({ code: 'INVALID' });
+    expect((await engine.roomsOf('@long:x')).count).toBe(0);
+    const { length } = list;
+    const applied = engine.apply(list);
+    list.length = 0;
+    expect(await applied).toEqual({ applied: length, ignored: 0 });
+    expect((await engine.roomsOf('@long:x')).count).toBe(length);
+  });
+
   test('sends no more in one task than it may cost, and refuses what would wait for too long', async () => {
     const { engine, sent } = await openEngine();
     const pages = async (count: number) =>
@@ -383,4 +405,26 @@ test('an engine has as many shards as it was told, and at least one', async () =
     expect([engine.shardCount, engine.waiting.length]).toEqual([shardCount, shardCount]);
     await engine.close();
   }
+});
+
+describe('an engine on the thread of its caller', () => {
+  test('answers questions between the steps of forgetRoom and the slices of a long list', async () => {
+    const engine = await MembershipEngine.open();
+    const users = usersPerForgetStep * 2 + 10;
+    const joins = Array.from({ length: users }, (_, user) => ({
+      userId: `@${user}:x`,
+      roomId: '!all:x',
+      joined: true,
+    }));
+    const order: string[] = [];
+    const note = (name: string) => () => void order.push(name);
+    const joined = engine.apply(joins).finally(note('joined'));
+    await engine.shares('@0:x', '@1:x').finally(note('answered'));
+    expect(await joined).toEqual({ applied: users, ignored: 0 });
+    const forgotten = engine.forgetRoom('!all:x').finally(note('forgotten'));
+    await engine.shares('@0:x', '@1:x').finally(note('answered'));
+    expect(await forgotten).toBe(users);
+    expect(order).toEqual(['answered', 'joined', 'answered', 'forgotten']);
+    await engine.close();
+  });
 });

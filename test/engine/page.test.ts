@@ -129,13 +129,16 @@ describe('shares', () => {
     expect(await new SharesCall(3).allAsked()).toEqual([false, false, false]);
   });
 
-  test('waits for shards that answered before all had been asked', async () => {
-    const call = new SharesCall(1);
-    call.answer(call.expect(Uint32Array.of(0)), { numbers: Uint32Array.of(1, 1), json }, 1);
-    const slot = call.expect(Uint32Array.of(0));
-    const shared = call.allAsked();
-    call.answer(slot, { numbers: Uint32Array.of(1, 0), json }, 1);
-    expect(await shared).toEqual([true]);
+  test('waits for every shard, also when one answers before all have been asked', async () => {
+    const call = new SharesCall(2);
+    call.answer(call.expect(Uint32Array.of(0)), { numbers: Uint32Array.of(1, 0), json }, 1);
+    const slot = call.expect(Uint32Array.of(0, 1));
+    let settled = false;
+    const shared = call.allAsked().finally(() => (settled = true));
+    await new Promise(setImmediate);
+    expect(settled).toBe(false);
+    call.answer(slot, { numbers: Uint32Array.of(1, 0b10), json }, 1);
+    expect(await shared).toEqual([false, true]);
   });
 
   test('fails when one shard does', async () => {

@@ -9,7 +9,7 @@ import { anyName } from './any-name.js';
 /** A key that does not change, so that a failure can be repeated. */
 const fixedKey = (size: number): Buffer => Buffer.alloc(size, 0x5a);
 
-/** Room IDs of every kind, and the partitions that they were given from the first version on. */
+/** Room IDs of every kind, and the partitions that they were given ever since names are hashed with their length. */
 const pinned: [string, number][] = [
   ['!a:b', 43],
   ['!tea:example.org', 52],

@@ -42,7 +42,7 @@ describe('insert', () => {
     const runs = new PackedRuns();
     const view = new RunView();
     const handle = runs.create(ascending(packedCountMax));
-    expect(runs.insert(handle, 1, 1)).toBe(0);
+    expect(() => runs.insert(handle, 1, 1)).toThrow('becomes a bitmap');
     runs.open(handle, view);
     expect(view.words.slice(view.start, view.start + view.count)).toEqual(ascending(packedCountMax));
   });

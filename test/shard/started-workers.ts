@@ -16,7 +16,10 @@ export async function startedBy<T>(start: () => Promise<T>): Promise<Started<T>>
 
 /** No thread is left running, nor one that took the place of another. */
 export async function expectAllEnded(workers: readonly Worker[]): Promise<void> {
-  await vi.waitFor(() => {
-    for (const worker of workers) expect(worker.threadId).toBe(-1);
-  });
+  await vi.waitFor(
+    () => {
+      for (const worker of workers) expect(worker.threadId).toBe(-1);
+    },
+    { timeout: 20_000 },
+  );
 }
