@@ -14,6 +14,11 @@ export interface Change {
   readonly joined: boolean;
 }
 
+/** @throws PublicError INVALID: JavaScript can leave `joined` out, and that is no leave */
+export function checkJoined(joined: unknown): asserts joined is boolean {
+  if (typeof joined !== 'boolean') throw new PublicError('INVALID', 'joined must be true or false');
+}
+
 /** The memberships that Matrix knows (Client-Server API, `m.room.member`). */
 export const memberships = ['join', 'leave', 'invite', 'ban', 'knock'] as const;
 

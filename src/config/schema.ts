@@ -59,7 +59,7 @@ export const schema = z.strictObject({
       .strictObject({
         host: key(host, {
           takes: hostTakes,
-          description: 'Address to listen on. `0.0.0.0` or `::` is every one.',
+          description: 'Address to listen on; a name is its first address. `0.0.0.0` or `::` is every one.',
         }),
         port: key(port.default(8090), {
           takes: portTakes,

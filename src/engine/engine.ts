@@ -9,10 +9,9 @@
  * whole answer an error, never a part of one.
  */
 import { setImmediate } from 'node:timers/promises';
-import { assert } from '../base/assert.js';
 import type { Change } from '../base/change.js';
 import { PublicError } from '../base/errors.js';
-import { roomNoEnd, partitionOf, partitionRanges, type RoomNo, type UserNo } from '../base/ids.js';
+import { partitionOf, partitionRanges, type RoomNo, type UserNo } from '../base/ids.js';
 import { changesPerTaskMax, roomsPerPageMax, usersPerForgetStep } from '../base/limits.js';
 import { InlineShard } from '../shard/inline-shard.js';
 import { PooledShard } from '../shard/pooled-shard.js';
@@ -24,6 +23,7 @@ import { PageCall, type Page } from './page.js';
 import {
   checkLimit,
   checkOthers,
+  checkStart,
   checkUsers,
   startAfter,
   type Applied,
@@ -240,7 +240,7 @@ export class MembershipEngine {
   async #page(users: readonly string[], start: number, limit: number, wantsJson: boolean): Promise<Page> {
     checkUsers(users);
     checkLimit(limit);
-    assert(start >= 0 && start <= roomNoEnd, 'a page starts at a RoomNo');
+    checkStart(start);
     this.#checkAvailable();
     const numbers = this.#numbering.userNos(users);
     const question = pageQuestion(numbers, start, limit, wantsJson);

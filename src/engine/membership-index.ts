@@ -5,9 +5,8 @@
  * Cost: about 50 bytes a user or room + its name, 4 bytes and slack a membership; a question between two users of ten
  * rooms takes about a microsecond (`npm run bench -- engine`).
  */
-import { assert } from '../base/assert.js';
 import { changeFrom, checkName, type Change, type MembershipRecord } from '../base/change.js';
-import { roomNoEnd, type UserNo } from '../base/ids.js';
+import type { UserNo } from '../base/ids.js';
 import { changesPerTaskMax, roomsPerPageMax } from '../base/limits.js';
 import { JsonList } from '../intern/json-list.js';
 import type { Intersection } from '../sets/intersection.js';
@@ -18,6 +17,7 @@ import type { Page } from './page.js';
 import {
   checkLimit,
   checkOthers,
+  checkStart,
   checkUsers,
   startAfter,
   type Applied,
@@ -181,7 +181,7 @@ export class MembershipIndex {
   #intersect(users: readonly string[], start: number, limit: number): Intersection {
     checkUsers(users);
     checkLimit(limit);
-    assert(start >= 0 && start <= roomNoEnd, 'a page starts at a RoomNo');
+    checkStart(start);
     const numbers = this.#numbering.userNos(users) as unknown as ArrayLike<UserNo>;
     return this.#membership.mutual(numbers, start, limit);
   }

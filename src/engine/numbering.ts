@@ -4,7 +4,7 @@
  * Only a join gives out numbers: who leaves a room that nobody was ever seen in changes nothing. All names that would get
  * a number are checked before any does, so a bad one leaves nothing behind.
  */
-import { checkName, type Change } from '../base/change.js';
+import { checkJoined, checkName, type Change } from '../base/change.js';
 import { nobody, type RoomNo, type UserNo } from '../base/ids.js';
 import { roomInterner, unknown, userInterner } from '../intern/interner.js';
 import { changeWord } from '../shard/wire.js';
@@ -31,6 +31,7 @@ export class Numbering {
   /** @throws PublicError INVALID for a join with an ID that is none: what `changes` would find too, but part by part */
   check(changes: readonly Change[]): void {
     for (const { userId, roomId, joined } of changes) {
+      checkJoined(joined);
       if (!joined) continue;
       checkName('userId', userId);
       checkName('roomId', roomId);
@@ -56,6 +57,7 @@ export class Numbering {
     );
     for (let index = 0; index < count; index += 1) {
       const { userId, roomId, joined } = changes[index];
+      checkJoined(joined);
       if (!joined) continue;
       if (users[index] === unknown) checkName('userId', userId);
       if (rooms[index] === unknown) checkName('roomId', roomId);

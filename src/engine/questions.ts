@@ -3,6 +3,7 @@
  * the checks of both.
  */
 import { PublicError } from '../base/errors.js';
+import { roomNoEnd } from '../base/ids.js';
 import { othersPerQuestionMax, roomsPerPageMax, usersPerQuestionMax } from '../base/limits.js';
 
 export interface MutualOptions {
@@ -78,6 +79,13 @@ export function checkLimit(limit: number): void {
       'INVALID',
       `limit must be a whole number from 0 to ${roomsPerPageMax}, not ${limit}`,
     );
+  }
+}
+
+/** @throws PublicError INVALID */
+export function checkStart(start: number): void {
+  if (!Number.isInteger(start) || start < 0 || start > roomNoEnd) {
+    throw new PublicError('INVALID', `start must be 0 or the nextStart of the page before, not ${start}`);
   }
 }
 

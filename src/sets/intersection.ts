@@ -14,7 +14,10 @@ import { bitmapCopy, bitmapIntersection, bitmapOf, bitmapRank, type Bitmap } fro
 import { RunView, isSingle, lowerBound } from './packed-runs.js';
 import { emptySet, type RoomSets } from './room-sets.js';
 import { intersectRuns, runsShare } from './run-intersection.js';
-import { packedCountMax, probeCountFirst, probeCountMax } from './thresholds.js';
+import { firstProbesMax, packedCountMax, probeCountFirst, probeCountMax } from './thresholds.js';
+
+/** Scratch: members of a bitmap that are asked for in another one. */
+const probed = new Uint32Array(128);
 
 export class Intersection {
   /** How many rooms all the sets share. */
@@ -124,14 +127,34 @@ export class Intersection {
   }
 
   #twoBitmaps(left: Bitmap, right: Bitmap, start: number, limit: number): void {
-    if (limit === 0 && start === 0) {
-      this.count = left.andCardinality(right);
-      this.beyond = this.count;
-      return;
-    }
+    if (start === 0 && this.#firstOfTwo(left, right, limit)) return;
     const common = bitmapIntersection(left, right);
     this.#fromBitmap(common, start, limit);
     common.dispose();
+  }
+
+  /**
+   * The first page of two bitmaps without their whole intersection: counted, then the first members of the smaller one
+   * asked for in the larger one. Two bots share most of their rooms, and each intersection of theirs is 100 kB of native
+   * memory for the garbage collector to hear of.
+   * @returns false when the page is not full after `firstProbesMax` members
+   */
+  #firstOfTwo(left: Bitmap, right: Bitmap, limit: number): boolean {
+    if (limit > firstProbesMax) return false;
+    const [small, large] = left.size <= right.size ? [left, right] : [right, left];
+    const count = left.andCardinality(right);
+    const wanted = Math.min(limit, count);
+    let taken = 0;
+    for (let rank = 0; taken < wanted && rank < firstProbesMax; rank += probed.length) {
+      const members = bitmapCopy(small, rank, probed.length, probed);
+      for (let index = 0; index < members && taken < wanted; index += 1)
+        if (large.has(probed[index])) this.rooms[taken++] = probed[index];
+    }
+    if (taken < wanted) return false;
+    this.count = count;
+    this.beyond = count;
+    this.taken = taken;
+    return true;
   }
 
   #fromBitmap(common: Bitmap, start: number, limit: number): void {

@@ -2,10 +2,9 @@
  * A shard on the caller's own thread: for embedding, for tests, and for `shards: 0`. Every call is done when it returns;
  * the promise is only the interface's.
  */
-import { PublicError } from '../base/errors.js';
 import type { PartitionRange, RoomNo, UserNo } from '../base/ids.js';
 import type { Names } from '../intern/names.js';
-import type { Shard } from './shard.js';
+import { closed, shardUnavailable, type Shard } from './shard.js';
 import { ShardCore } from './shard-core.js';
 import { exactCopy, type Answers, type ShardStats } from './wire.js';
 
@@ -50,10 +49,10 @@ export class InlineShard implements Shard {
   }
 
   async close(): Promise<void> {
-    this.failure = 'closed';
+    this.failure = closed;
   }
 
   #checkOpen(): void {
-    if (this.failure !== undefined) throw new PublicError('UNAVAILABLE', `the shard is ${this.failure}`);
+    if (this.failure !== undefined) throw shardUnavailable(this.failure);
   }
 }

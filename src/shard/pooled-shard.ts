@@ -12,7 +12,7 @@ import { unpack } from 'msgpackr';
 import { messageOf } from '../base/errors.js';
 import type { PartitionRange, RoomNo, UserNo } from '../base/ids.js';
 import type { NameChunk, Names } from '../intern/names.js';
-import { shardUnavailable, type Shard } from './shard.js';
+import { closed, shardUnavailable, type Shard } from './shard.js';
 import type { Answers, ShardStats, ShardTask } from './wire.js';
 
 /** Node 20 runs no TypeScript in a worker: from a source tree (tests), the built worker is taken. */
@@ -91,7 +91,7 @@ export class PooledShard implements Shard {
   }
 
   async close(): Promise<void> {
-    this.failure ??= 'closed';
+    this.failure ??= closed;
     await this.#endThread();
   }
 

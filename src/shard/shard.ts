@@ -31,8 +31,12 @@ export interface Shard {
   close(): Promise<void>;
 }
 
+/** What `failure` says of a shard that was ended on purpose. */
+export const closed = 'closed';
+
 /** What is thrown instead of an answer. @param failure why the shard cannot answer */
 export function shardUnavailable(failure: string, cause?: unknown): PublicError {
+  if (failure === closed) return new PublicError('UNAVAILABLE', 'the engine is closed');
   return new PublicError('UNAVAILABLE', `a shard has lost its memberships (${failure})`, {
     retryAfterSeconds: 30,
     cause,

@@ -1,6 +1,9 @@
 /** Do the index and the engine, over any number of shards, give the same right answers to the same calls? */
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import type { Change } from '../../src/base/change.js';
 import { PublicError } from '../../src/base/errors.js';
+import { MembershipEngine } from '../../src/engine/engine.js';
+import { MembershipIndex } from '../../src/engine/membership-index.js';
 import { packedCountMax } from '../../src/sets/thresholds.js';
 import { NaiveIndex } from '../model/naive-index.js';
 import { seededRandom } from '../model/random.js';
@@ -265,6 +268,13 @@ describe.each(answererKinds)('$name', ({ open }) => {
       expect(await index.shares(id, alice)).toBe(false);
     });
 
+    test.each([-1, 0.5, 2 ** 32, NaN])('a page that starts at %d', async (start) => {
+      expect(() => new MembershipIndex().mutualPage([alice, bob], start, 1)).toThrow(/nextStart/);
+      const engine = await MembershipEngine.open();
+      await expect(engine.mutualPage([alice, bob], start, 1)).rejects.toMatchObject(invalid);
+      await engine.close();
+    });
+
     test('too few and too many users', async () => {
       await expect(index.mutual([])).rejects.toMatchObject(invalid);
       await expect(index.mutual(new Array<string>(65).fill(alice))).rejects.toMatchObject(invalid);
@@ -285,6 +295,11 @@ describe.each(answererKinds)('$name', ({ open }) => {
       expect(await message(index.mutual([alice], { limit: -1 }))).toContain('0 to 10000');
       expect(await message(index.mutual([alice], { after: '!?:x' }))).toContain('!?:x');
       expect(await message(index.join('', '!a:x'))).toContain('empty');
+      const engine = await MembershipEngine.open();
+      const odd = [{ userId: '@a:x', roomId: '!a:x' }] as unknown as Change[];
+      expect(await message(engine.apply(odd))).toContain('true or false');
+      await engine.close();
+      expect(await message(engine.roomsOf(alice))).toBe('the engine is closed');
     });
   });
 });
