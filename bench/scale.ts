@@ -278,7 +278,7 @@ class Scale {
           row(`${where}, at rest`, rest),
           row(`${where}, 100,000 changes/s, a list a millisecond`, underChange),
           row(`${where}, 100,000 changes/s, ten lists a second`, underLongLists),
-          row(`${where}, two bots asked about without pause`, besideBots),
+          row(`${where}, two bots asked about 200 times a second`, besideBots),
         ];
       }),
       data: measured,

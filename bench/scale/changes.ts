@@ -1,12 +1,13 @@
 /**
  * What do questions feel of changes? An engine is asked at random moments, a few thousand times a second, first at rest,
- * then while a feed applies changes at a given rate, and then while two bots are asked about without pause. Forked by
- * bench/scale.ts.
+ * then while a feed applies changes at a given rate, and then while two bots are asked about every few milliseconds. Forked
+ * by bench/scale.ts.
  *
  * How to read it: a question's time is from when it was due to its answer, so it holds every wait: for changes, for the event
  * loop, for the worker, and for questions before it. The feed is paced; every other round undoes the one before it.
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { setTimeout } from 'node:timers/promises';
 import { MembershipEngine } from '#dist/engine/engine';
 import { answerOrder } from '../child.js';
 import { drawPairs, userIdOf } from '../data/pairs.js';
@@ -40,6 +41,7 @@ export interface ChangesAnswer {
 }
 
 const questionsPerSecond = 2_000;
+const botsEveryMs = 4;
 
 class Runner {
   readonly #engine: MembershipEngine;
@@ -119,11 +121,11 @@ class Runner {
     };
   }
 
-  /** Asks about two bots, again and again. */
+  /** Asks about two bots, a few hundred times a second. */
   async askBots(isOver: () => boolean): Promise<number> {
     while (!isOver()) {
       await this.#engine.mutualPage(['@bot.a:example.org', '@bot.b:example.org'], 0, 100);
-      await new Promise(setImmediate);
+      await setTimeout(botsEveryMs);
     }
     return 0;
   }
