@@ -2,7 +2,7 @@
  * The synchronous index, for embedding in a bot, a bridge or a test: one thread, no promise, no native dependency but
  * Roaring. `MembershipEngine` (engine.ts) answers the same words over worker threads.
  *
- * Cost: about 50 bytes a user or room + its name, 4 bytes and slack a membership; a question between two users of ten
+ * Cost: about 30 bytes a user or room + its name, 4 bytes and slack a membership; a question between two users of ten
  * rooms takes about a microsecond (`npm run bench -- engine`).
  */
 import { changeFrom, checkName, type Change, type MembershipRecord } from '../base/change.js';
