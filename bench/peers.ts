@@ -49,7 +49,8 @@ export interface PeerResult {
   readonly name: string;
   readonly where: Peer['where'];
   readonly loadedPerSecond: number;
-  readonly bytesPerMembership: number;
+  /** Null when it was not measured. */
+  readonly bytesPerMembership: number | null;
   readonly bytesAre: string;
   readonly firstPage: Speed;
   readonly shares: Speed;
@@ -94,9 +95,7 @@ export async function comparePeers(options: PeersOptions): Promise<PeersResult> 
     for (const { name, peer } of opened)
       loaded.push({
         ...(await load(peer, population)),
-        ...(withMemory
-          ? await bytesOf(name, peer, population)
-          : { bytes: Number.NaN, bytesAre: 'not measured' }),
+        ...(withMemory ? await bytesOf(name, peer, population) : { bytes: null, bytesAre: 'not measured' }),
       });
     const peers = opened.map(({ peer }) => peer);
     for (const peer of peers) await checkAnswers(peer, draw(), population);
@@ -108,7 +107,7 @@ export async function comparePeers(options: PeersOptions): Promise<PeersResult> 
       peers: peers.map(({ name, where }, index) => ({
         ...{ name, where },
         loadedPerSecond: memberships / loaded[index].seconds,
-        bytesPerMembership: loaded[index].bytes / memberships,
+        bytesPerMembership: bytesPer(loaded[index].bytes, memberships),
         bytesAre: loaded[index].bytesAre,
         firstPage: firstPages[index],
         shares: shares[index],
@@ -147,8 +146,12 @@ async function load(peer: Peer, population: Population): Promise<Load> {
 }
 
 interface Bytes {
-  readonly bytes: number;
+  readonly bytes: number | null;
   readonly bytesAre: string;
+}
+
+function bytesPer(bytes: number | null, memberships: number): number | null {
+  return bytes === null ? null : bytes / memberships;
 }
 
 async function bytesOf(name: PeerName, peer: Peer, population: Population): Promise<Bytes> {
@@ -177,7 +180,7 @@ export function peersSections(result: PeersResult): Section[] {
       header: ['', 'where', 'memberships/s loaded', 'bytes a membership', 'which are'],
       rows: peers.map(({ name, where, loadedPerSecond, bytesPerMembership, bytesAre }) => [
         ...[name, where, formatNumber(loadedPerSecond)],
-        ...[Number.isNaN(bytesPerMembership) ? '' : formatNumber(bytesPerMembership), bytesAre],
+        ...[bytesPerMembership === null ? '' : formatNumber(bytesPerMembership), bytesAre],
       ]),
       data: result,
     },
