@@ -6,7 +6,7 @@
  * misses the cache three times, each time waiting for the one before; those of different names wait side by side.
  *
  * Invariant I1: a number names one string for ever, and a string has one number.
- * Cost: the name + 8 bytes + 10 to 20 for the table, 0.6 to 0.7 of what a Map takes (`npm run bench -- intern`).
+ * Cost: the name + 8 bytes + 10 to 20 for the table, 0.7 to 0.9 of what a Map takes (`npm run bench -- intern`).
  */
 import { checkName } from '../base/change.js';
 import { systemRandom, type RandomBytes } from '../base/clock.js';
