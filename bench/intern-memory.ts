@@ -1,11 +1,16 @@
 /**
- * By how much does a process grow for so many names? Forked by intern.ts as `intern-memory.ts KIND COUNT` with
- * --expose-gc; answers with one message.
+ * By how much does a process grow for so many names? Forked by intern.ts.
  */
 import { userInterner } from '#dist/intern/interner';
+import { answerOrder, residentBytes } from './child.js';
 import { UserIds } from './data/user-ids.js';
 
 export type InternKind = 'interner' | 'Map';
+
+export interface MemoryOrder {
+  readonly kind: InternKind;
+  readonly count: number;
+}
 
 export interface MemoryAnswer {
   /** Growth of the resident set. */
@@ -13,11 +18,6 @@ export interface MemoryAnswer {
   /** UTF-8 of all names. */
   readonly nameBytes: number;
   readonly checksum: number;
-}
-
-function residentBytes(): number {
-  for (let round = 0; round < 4; round += 1) globalThis.gc?.();
-  return process.memoryUsage.rss();
 }
 
 /** Either table behind one call. */
@@ -50,7 +50,4 @@ function measure(kind: InternKind, count: number): MemoryAnswer {
   return { bytes, nameBytes: ids.bytes, checksum };
 }
 
-if (process.send !== undefined) {
-  const [kind, count] = process.argv.slice(2);
-  process.send(measure(kind as InternKind, Number(count)));
-}
+await answerOrder(({ kind, count }: MemoryOrder) => measure(kind, count));

@@ -4,12 +4,11 @@
  * How to read it: the names looked up are fresh strings, as a request brings them, so a Map cannot use a hash that an
  * earlier look-up left in the string. Memory is what the process grew by, measured in a process of its own.
  */
-import { fork } from 'node:child_process';
-import { once } from 'node:events';
 import { userInterner } from '#dist/intern/interner';
+import { runChild } from './child.js';
 import { checksumCell, compare, formatNumber, printTable, ratioCells } from './harness.js';
 import { seededRandom, type Random, type RunOptions } from './harness.js';
-import type { InternKind, MemoryAnswer } from './intern-memory.js';
+import type { InternKind, MemoryAnswer, MemoryOrder } from './intern-memory.js';
 import { UserIds } from './data/user-ids.js';
 
 /** Names looked up in one timed run. */
@@ -77,15 +76,8 @@ function lookupCells(count: number, timeMs: number, random: Random): { found: st
 }
 
 async function memoryOf(kind: InternKind, count: number): Promise<MemoryAnswer> {
-  const child = fork(new URL('intern-memory.ts', import.meta.url), [kind, `${count}`], {
-    execArgv: [...process.execArgv, '--expose-gc', '--max-semi-space-size=1'],
-  });
-  const ended = once(child, 'exit').then(([code]) => {
-    throw new Error(`the process that measures ${kind} ended with ${String(code)} and no answer`);
-  });
-  const [answer] = (await Promise.race([once(child, 'message'), ended])) as [MemoryAnswer];
-  ended.catch(() => {});
-  return answer;
+  const order: MemoryOrder = { kind, count };
+  return runChild(new URL('intern-memory.ts', import.meta.url), order, ['--max-semi-space-size=1']);
 }
 
 async function memoryCells(count: number): Promise<string[]> {
