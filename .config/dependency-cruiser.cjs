@@ -5,15 +5,16 @@
  * Files of one folder may always import each other.
  */
 const SETS = ['base', 'intern', 'sets'];
-const ENGINE = [...SETS, 'shard', 'engine'];
+const ENGINE = [...SETS, 'store', 'shard', 'engine'];
 const SERVER = [...ENGINE, 'ingest', 'auth', 'metrics', 'source', 'http', 'config'];
 
 const MAY_IMPORT = {
   base: [],
   intern: ['base'],
   sets: ['base'],
-  shard: SETS,
-  engine: [...SETS, 'shard'],
+  store: SETS,
+  shard: [...SETS, 'store'],
+  engine: [...SETS, 'store', 'shard'],
   ingest: ENGINE,
   auth: ['base'],
   metrics: ['base'],

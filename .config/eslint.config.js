@@ -11,7 +11,8 @@ const CLOCK = 'src/base/clock.ts';
 /** Packages that have one owner each: the rest of src sees the owner's types, not the package's. */
 const OWNED_PACKAGES = [
   { name: 'roaring', owner: 'src/sets/bitmap.ts' },
-  { name: 'piscina', owner: 'src/shard/pooled-shard.ts' },
+  { name: 'lmdb', owner: 'src/store/lmdb.ts' },
+  { name: 'piscina', owner: 'src/base/worker-thread.ts' },
   { name: 'prom-client', owner: 'src/metrics/**' },
   { name: 'undici', owner: 'src/auth/**' },
   { name: 'yaml', owner: 'src/config/**' },

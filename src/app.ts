@@ -1,6 +1,6 @@
 /**
- * The only place that constructs: engine, ingest, authenticator, HTTP, in this order, and closes in the reverse one.
- * Everything else is given what it needs.
+ * The only place that constructs: store, engine, ingest, authenticator, HTTP, in this order, and closes in the reverse
+ * one. Everything else is given what it needs. HTTP listens before the index is loaded, and says until then how far it is.
  */
 import type { AddressInfo } from 'node:net';
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
@@ -8,7 +8,6 @@ import type { CacheOptions } from './auth/cached-authenticator.js';
 import { openAuthenticator } from './auth/open-authenticator.js';
 import { Homeserver } from './auth/homeserver.js';
 import type { Change } from './base/change.js';
-import { systemRandom } from './base/clock.js';
 import type { Config } from './config/load.js';
 import { MembershipEngine } from './engine/engine.js';
 import { PageTokens } from './engine/page-token.js';
@@ -21,12 +20,17 @@ import { createServer } from './http/server.js';
 import { addVersions } from './http/versions.js';
 import { Ingest } from './ingest/ingest.js';
 import { Metrics } from './metrics/metrics.js';
+import { LmdbStore } from './store/lmdb-store.js';
+import { MemoryStore } from './store/memory-store.js';
+import type { Progress, Store } from './store/store.js';
 
 export interface App {
   /** Where it listens. */
   readonly url: string;
   /** Where metrics have a listener of their own. */
   readonly metricsUrl?: string;
+  /** Resolves when the index is loaded and questions are answered. @throws what is wrong with the store */
+  readonly ready: Promise<void>;
   apply(changes: readonly Change[]): Promise<Applied>;
   /** Finishes what is in flight, then ends the worker threads. */
   close(): Promise<void>;
@@ -34,10 +38,15 @@ export interface App {
 
 export interface AppOptions {
   readonly logger: FastifyBaseLogger;
+  /** Told while the index is being loaded. */
+  readonly onProgress?: Progress;
 }
 
-/** @throws what `listen` throws when the address cannot be had; nothing stays open then */
-export async function startApp(config: Config, { logger }: AppOptions): Promise<App> {
+/** @throws what `listen` throws when the address cannot be had, or the store; nothing stays open then */
+export async function startApp(
+  config: Config,
+  { logger, onProgress = () => undefined }: AppOptions,
+): Promise<App> {
   const metrics = new Metrics();
   /** What to close, last opened first. */
   const opened: { close(): Promise<unknown> }[] = [];
@@ -49,20 +58,27 @@ export async function startApp(config: Config, { logger }: AppOptions): Promise<
     for (const result of results) if (result.status === 'rejected') throw result.reason;
   };
   try {
-    const engine = await MembershipEngine.open({
+    const store = await openStore(config);
+    opened.push(store);
+    const engine = await MembershipEngine.openFor(store, {
       shards: config.shards,
       observer: metrics,
       onShardFailure: (shard, reason) => {
         metrics.shardFailed();
-        logger.fatal(
-          { shard, reason },
-          'a shard lost its memberships: restart and import again; until then all is 503',
-        );
+        const whatNow =
+          store.path === undefined
+            ? 'restart and import again; until then all is 503'
+            : 'it is being loaded again from the store; until then all is 503';
+        logger.fatal({ shard, reason }, `a shard lost its memberships: ${whatNow}`);
+      },
+      onShardReload: (shard) => {
+        metrics.shardReloaded();
+        logger.warn({ shard }, 'the shard has been loaded again');
       },
     });
     opened.push(engine);
     metrics.watch(engine);
-    const ingest = new Ingest(engine);
+    const ingest = new Ingest(engine, store);
 
     const homeserver = config.homeserver === undefined ? undefined : new Homeserver(config.homeserver.url);
     const authenticator = openAuthenticator({
@@ -77,8 +93,7 @@ export async function startApp(config: Config, { logger }: AppOptions): Promise<
     addMutualRooms(server, {
       engine,
       authenticator,
-      // Tokens live as long as the process until a store keeps the key and the epoch.
-      tokens: new PageTokens({ key: systemRandom(32), epoch: systemRandom(4).readUInt32BE() }),
+      tokens: new PageTokens({ identity: store.identity }),
       rateLimit:
         config.rateLimit === null
           ? undefined
@@ -113,8 +128,14 @@ export async function startApp(config: Config, { logger }: AppOptions): Promise<
       metricsUrl = await listen(own, config.metrics.listen);
     }
     const url = await listen(server, config.listen);
+    const ready = engine.load(store, onProgress);
+    // Whoever awaits it hears of it.
+    ready.catch(() => undefined);
+    // Nothing to load is loaded at once.
+    if (store.path === undefined) await ready;
     return {
       url,
+      ready,
       ...(metricsUrl === undefined ? {} : { metricsUrl }),
       apply: (changes) => ingest.apply(changes),
       close,
@@ -123,6 +144,11 @@ export async function startApp(config: Config, { logger }: AppOptions): Promise<
     await close();
     throw error;
   }
+}
+
+async function openStore({ dataDir, store }: Config): Promise<Store> {
+  if (dataDir === null) return new MemoryStore();
+  return LmdbStore.open({ directory: dataDir, bytesMax: store.bytesMax });
 }
 
 /** A token of the static table and the service token are no business of the homeserver's. */

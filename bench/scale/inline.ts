@@ -53,7 +53,7 @@ export interface InlineAnswer {
 }
 
 const pageSize = 100;
-const tokens = new PageTokens({ key: randomBytes(32), epoch: 1 });
+const tokens = new PageTokens({ identity: { tokenKey: randomBytes(32), epoch: 1, earlier: [] } });
 
 /** @returns bytes of the answer, so that nothing is left undone */
 function firstPage(index: MembershipIndex, users: readonly [string, string]): number {

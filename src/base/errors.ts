@@ -12,8 +12,10 @@ export type PublicErrorCode =
   | 'OVERLOADED'
   /** A shard is loading, has died, or the engine is closed. Try again in `retryAfterSeconds`. */
   | 'UNAVAILABLE'
-  /** The numbers of one partition, or the room for names, are used up. */
-  | 'FULL';
+  /** The numbers of one partition, the room for names, the disk, or the bound of the store are used up. */
+  | 'FULL'
+  /** What is on the disk is not what was written there: put a backup in its place. */
+  | 'DAMAGED';
 
 export class PublicError extends Error {
   override name = 'PublicError';

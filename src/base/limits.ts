@@ -42,6 +42,33 @@ export const scratchBytesMax = 2 ** 20;
  */
 export const changesPerTaskMax = 256;
 
+/**
+ * Changes that the store collects before it folds them into the room sets: 16 MB of memory, and a quarter of a second of a
+ * start. With more of them more fall on one page: among ten million users a million are five a page.
+ */
+export const recentChangesMax = 2 ** 20;
+
+/** The same in commits: what is removed one by one when it has been folded. */
+export const recentCommitsMax = 2 ** 16;
+
+/** Changes folded in one transaction while others wait to commit: about two milliseconds. */
+export const changesPerFoldMax = 512;
+
+/** Records of a store read in one step of a start: about a millisecond. */
+export const recordsPerStep = 4096;
+
+/** How often a start tells how far it has come. */
+export const progressIntervalMs = 100;
+
+/**
+ * Changes that are committed together: with more of them, everybody waits longer for the disk. A list that is longer goes
+ * alone.
+ */
+export const changesPerCommitMax = 512;
+
+/** A list of so few changes is committed before longer ones. */
+export const shortListMax = 16;
+
 /** Callers of `Ingest.apply` that may wait for their turn before further ones are refused with 503. */
 export const ingestWaitingMax = 64;
 

@@ -35,6 +35,11 @@ export interface Config {
   readonly listen: Address;
   /** `null` is memory only. */
   readonly dataDir: string | null;
+  readonly store: {
+    readonly bytesMax: number;
+    /** `null` is never. */
+    readonly compactAtWaste: number | null;
+  };
   /** 0 is inline; `auto` is already a number. */
   readonly shards: number;
   readonly pageSize: number;
@@ -229,6 +234,7 @@ function configOf(data: ConfigFile, folder: string, { staticTokens, serviceToken
   return {
     listen: data.listen,
     dataDir: data.data_dir === null ? null : resolve(folder, data.data_dir),
+    store: { bytesMax: data.store.bytes_max, compactAtWaste: data.store.compact_at_waste },
     shards: data.shards === 'auto' ? autoShards() : data.shards,
     pageSize: data.page_size,
     homeserver: homeserver && {

@@ -75,9 +75,34 @@ export const schema = z.strictObject({
   data_dir: key(path.nullable().default('./data'), {
     takes: 'a path, or null',
     description:
-      'Folder for what outlives a restart; null is memory only. There is no store yet, so nothing is written ' +
-      'here and every restart forgets, whatever the value.',
+      'Folder of its own for the store: memberships, and what page tokens hang on. It is made when it is not there. ' +
+      'null is memory only: a restart forgets.',
   }),
+  store: key(
+    z
+      .strictObject({
+        bytes_max: key(
+          z
+            .int()
+            .min(2 ** 24)
+            .max(2 ** 46)
+            .default(2 ** 37),
+          {
+            takes: 'a whole number of bytes from 16777216 (16 MiB) to 2^46',
+            description:
+              'A store of this size takes no further changes (507); questions are answered all the same.',
+          },
+        ),
+        compact_at_waste: key(z.number().gt(0).max(1).nullable().default(0.25), {
+          takes: 'a number above 0, at most 1, or null',
+          description:
+            'At start the store is compacted when this share of its names is joined to nothing any more (and at ' +
+            'least 10,000 of them); null never.',
+        }),
+      })
+      .prefault({}),
+    { takes: 'a map with bytes_max and compact_at_waste', description: 'What is in `data_dir`.' },
+  ),
   shards: key(z.union([z.literal('auto'), z.int().min(0).max(64)]).default('auto'), {
     takes: 'auto, or a whole number from 0 to 64',
     description:

@@ -11,11 +11,13 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Change } from '../base/change.js';
 import { PublicError } from '../base/errors.js';
-import { partitionOf, partitionRanges, type RoomNo, type UserNo } from '../base/ids.js';
+import { partitionOf, partitionRanges, type PartitionRange, type RoomNo, type UserNo } from '../base/ids.js';
 import { changesPerTaskMax, roomsPerPageMax, usersPerForgetStep } from '../base/limits.js';
 import { InlineShard } from '../shard/inline-shard.js';
 import { PooledShard } from '../shard/pooled-shard.js';
+import { ReloadedShard } from '../shard/reloaded-shard.js';
 import { shardUnavailable, type Shard } from '../shard/shard.js';
+import type { Progress, Store } from '../store/store.js';
 import { pageQuestion, sharesQuestion } from '../shard/wire.js';
 import { FanOut, type FanOutObserver } from './fan-out.js';
 import { Numbering } from './numbering.js';
@@ -37,10 +39,19 @@ import { UserShards } from './user-shards.js';
 export interface EngineOptions {
   /** Worker threads, each with a contiguous share of the rooms, 1 to 64; 0 answers on the caller's thread. Default 0. */
   readonly shards?: number;
-  /** Called once for each shard that lost its memberships: what it held must be applied to a new engine. */
+  /**
+   * Called for each shard that lost its memberships. With a store it is loaded again; without one, what it held must be
+   * applied to a new engine.
+   */
   readonly onShardFailure?: (shard: number, reason: string) => void;
   /** Watches the batches that leave for the shards. */
   readonly observer?: FanOutObserver;
+}
+
+/** Of an engine that was loaded from a store. */
+export interface LoadedEngineOptions {
+  /** Called when a shard that lost its memberships has been loaded again. */
+  readonly onShardReload?: (shard: number) => void;
 }
 
 /** Slices of `apply` that are under way at once: the next one is numbered while shards work on those before. */
@@ -61,6 +72,8 @@ export class MembershipEngine {
   #lastTurn: Promise<unknown> = Promise.resolve();
   #shards: readonly Shard[] = [];
   #fanOuts: readonly FanOut[] = [];
+  /** What is being loaded, and how much of it is: until then there are no answers. */
+  #loading: { done: number; total: number } | undefined;
 
   /** Starts the shards. @throws PublicError INVALID when `shards` is no whole number from 0 to 64 */
   static async open(options: EngineOptions = {}): Promise<MembershipEngine> {
@@ -69,7 +82,21 @@ export class MembershipEngine {
       throw new PublicError('INVALID', `shards must be a whole number from 0 to 64, not ${shards}`);
     }
     const engine = new MembershipEngine(shards);
-    await engine.#openShards(options);
+    await engine.#openShards(options, undefined);
+    return engine;
+  }
+
+  /**
+   * The same, with what a store holds: `load` has to follow, and until it has ended there are no answers. Shards that die
+   * are loaded again. What is applied is not written to the store: the ingest does that.
+   */
+  static async openFor(
+    store: Store,
+    options: EngineOptions & LoadedEngineOptions,
+  ): Promise<MembershipEngine> {
+    const engine = new MembershipEngine(options.shards ?? 0);
+    engine.#loading = { done: 0, total: 1 };
+    await engine.#openShards(options, store);
     return engine;
   }
 
@@ -87,10 +114,45 @@ export class MembershipEngine {
     return this.#shards.length;
   }
 
-  /** Why the engine cannot answer: the first shard's failure; undefined while it can. */
+  /** Why the engine cannot answer: it is loading, or the first shard's failure; undefined while it can. */
   get failure(): string | undefined {
+    if (this.#loading !== undefined) return `the index is being loaded: ${Math.floor(this.loaded * 100)} %`;
     for (const shard of this.#shards) if (shard.failure !== undefined) return shard.failure;
     return undefined;
+  }
+
+  /** How much of the store has been loaded, 0 to 1; 1 also where there is none. */
+  get loaded(): number {
+    return this.#loading === undefined ? 1 : this.#loading.done / Math.max(1, this.#loading.total);
+  }
+
+  /**
+   * Takes in what the store holds: names on this thread, memberships in the shards, at the same time.
+   * @throws PublicError DAMAGED, UNAVAILABLE: the engine is of no use then
+   */
+  async load(store: Store, onProgress: Progress): Promise<void> {
+    /** What each of those who load says: names, then the shards. */
+    const parts = Array.from({ length: this.#shards.length + 1 }, () => ({ done: 0, total: 0 }));
+    const progressOf =
+      (part: number): Progress =>
+      (done, total) => {
+        parts[part] = { done, total };
+        this.#loading = {
+          done: parts.reduce((sum, each) => sum + each.done, 0),
+          total: parts.reduce((sum, each) => sum + each.total, 0),
+        };
+        onProgress(this.#loading.done, this.#loading.total);
+      };
+    const { path } = store;
+    const names = store.restoreNames(this.#users, this.#rooms, progressOf(0));
+    const sets =
+      path === undefined
+        ? []
+        : this.#shards.map(async (shard, index) => {
+            this.#userShards.addAll(await shard.load(path, progressOf(index + 1)), index);
+          });
+    await Promise.all([names, ...sets]);
+    this.#loading = undefined;
   }
 
   /** How many questions wait for each shard. */
@@ -118,11 +180,37 @@ export class MembershipEngine {
   async apply(changes: readonly Change[]): Promise<Applied> {
     const isLong = changes.length > changesPerTaskMax;
     const list = changes.slice();
+    this.#checkAvailable();
     const applied = await this.#inOrder(isLong, async () => {
       if (isLong) await this.#check(list);
-      return this.#applyInSlices(list);
+      return this.#sendInSlices(list.length, (from, end) => this.#numbering.changes(list.slice(from, end)));
     });
     return { applied, ignored: list.length - applied };
+  }
+
+  /**
+   * The first half of `apply`, for who stores changes before they are seen: gives names numbers. One call at a time.
+   * @returns the changes as shard/wire.ts lays them out
+   */
+  async number(changes: readonly Change[]): Promise<Uint32Array> {
+    if (changes.length <= changesPerTaskMax) return this.#numbering.changes(changes);
+    await this.#check(changes);
+    const numbered = new Uint32Array(changes.length * 2);
+    let end = 0;
+    for (let at = 0; at < changes.length; at += changesPerTaskMax) {
+      if (at > 0) await setImmediate();
+      const slice = this.#numbering.changes(changes.slice(at, at + changesPerTaskMax));
+      numbered.set(slice, end);
+      end += slice.length;
+    }
+    return numbered.subarray(0, end);
+  }
+
+  /** The second half. @returns how many changed anything */
+  async applyNumbered(changes: Uint32Array): Promise<number> {
+    return this.#inOrder(changes.length > changesPerTaskMax * 2, () =>
+      this.#sendInSlices(changes.length / 2, (from, end) => changes.subarray(from * 2, end * 2)),
+    );
   }
 
   /** The rooms that all these users are joined to; with one user, that user's rooms. Unknown users are in none. */
@@ -224,16 +312,21 @@ export class MembershipEngine {
     await Promise.all(this.#shards.map((shard) => shard.close()));
   }
 
-  async #openShards({ shards = 0, onShardFailure, observer }: EngineOptions): Promise<void> {
+  async #openShards(
+    { shards = 0, onShardFailure, onShardReload, observer }: EngineOptions & LoadedEngineOptions,
+    store: Store | undefined,
+  ): Promise<void> {
     const { names } = this.#rooms;
+    const open = (partitions: PartitionRange, index: number): Promise<Shard> => {
+      const options = { partitions, names, onFailure: (reason: string) => onShardFailure?.(index, reason) };
+      return store?.path === undefined
+        ? PooledShard.open(options)
+        : ReloadedShard.open({ ...options, onReload: () => onShardReload?.(index) });
+    };
     this.#shards =
       shards === 0
         ? [new InlineShard(partitionRanges(1)[0], names)]
-        : await Promise.all(
-            partitionRanges(shards).map((partitions, index) =>
-              PooledShard.open({ partitions, names, onFailure: (reason) => onShardFailure?.(index, reason) }),
-            ),
-          );
+        : await Promise.all(partitionRanges(shards).map(open));
     this.#fanOuts = this.#shards.map((shard, index) => new FanOut(shard, index, observer));
   }
 
@@ -280,16 +373,15 @@ export class MembershipEngine {
     }
   }
 
-  /** @returns how many changed anything */
-  async #applyInSlices(changes: readonly Change[]): Promise<number> {
+  /** @param sliceOf changes as the shards take them. @returns how many changed anything */
+  async #sendInSlices(count: number, sliceOf: (from: number, end: number) => Uint32Array): Promise<number> {
     const underWay: Promise<number>[] = [];
     let applied = 0;
-    for (let at = 0; at < changes.length; at += changesPerTaskMax) {
+    for (let at = 0; at < count; at += changesPerTaskMax) {
       // What came in meanwhile is answered first.
       if (at > 0) await setImmediate();
       if (underWay.length === slicesUnderWayMax) applied += (await underWay.shift()) ?? 0;
-      const slice = changes.slice(at, at + changesPerTaskMax);
-      const made = this.#send(this.#numbering.changes(slice));
+      const made = this.#send(sliceOf(at, Math.min(count, at + changesPerTaskMax)));
       // Whoever awaits it hears of it; until then nobody does.
       made.catch(() => undefined);
       underWay.push(made);

@@ -12,13 +12,14 @@
  * The grammar [0-9A-Za-z-_] and the length are those of an opaque identifier (Matrix specification, appendices).
  * A random nonce is safe for 2^32 tokens of one key by NIST SP 800-38D; at a thousand pages a second that is 50 days.
  *
- * Invariant I7: a token opens only for the pair, the purpose, the epoch and the format it was made for.
+ * Invariant I7: a token opens only for the pair, the purpose and the format it was made for, in its own epoch and those after it.
  * Cost: about 5 us to make or open one; only pages that are not the last have one.
  */
 import { createCipheriv, createDecipheriv } from 'node:crypto';
 import { systemClock, systemRandom, type Clock, type RandomBytes } from '../base/clock.js';
 import { PublicError } from '../base/errors.js';
 import { pageTokenLifetimeMs } from '../base/limits.js';
+import type { Identity } from '../store/store.js';
 
 const version = 1;
 const nonceBytes = 12;
@@ -27,10 +28,8 @@ const tagBytes = 16;
 const tokenBytes = 1 + nonceBytes + sealedBytes + tagBytes;
 
 export interface PageTokensOptions {
-  /** 32 bytes. Tokens open as long as the key is the same. */
-  readonly key: Buffer;
-  /** Of the numbering that `start` belongs to. */
-  readonly epoch: number;
+  /** Tokens open as long as it is the same. */
+  readonly identity: Identity;
   readonly clock?: Clock;
   readonly random?: RandomBytes;
 }
@@ -44,14 +43,12 @@ export interface TokenBinding {
 }
 
 export class PageTokens {
-  readonly #key: Buffer;
-  readonly #epoch: number;
+  readonly #identity: Identity;
   readonly #clock: Clock;
   readonly #random: RandomBytes;
 
-  constructor({ key, epoch, clock = systemClock, random = systemRandom }: PageTokensOptions) {
-    this.#key = key;
-    this.#epoch = epoch;
+  constructor({ identity, clock = systemClock, random = systemRandom }: PageTokensOptions) {
+    this.#identity = identity;
     this.#clock = clock;
     this.#random = random;
   }
@@ -61,10 +58,10 @@ export class PageTokens {
     token[0] = version;
     this.#random(nonceBytes).copy(token, 1);
     const plain = Buffer.allocUnsafe(sealedBytes);
-    plain.writeUInt32BE(this.#epoch, 0);
+    plain.writeUInt32BE(this.#identity.epoch, 0);
     plain.writeUInt32BE(start, 4);
     plain.writeUIntBE(this.#clock.nowMs(), 8, 6);
-    const cipher = createCipheriv('aes-256-gcm', this.#key, token.subarray(1, 1 + nonceBytes));
+    const cipher = createCipheriv('aes-256-gcm', this.#identity.tokenKey, token.subarray(1, 1 + nonceBytes));
     cipher.setAAD(additionalData(binding));
     cipher.update(plain).copy(token, 1 + nonceBytes);
     cipher.final();
@@ -78,7 +75,11 @@ export class PageTokens {
     // Decoding forgives what is no base64url; only what encodes back to itself is a token of ours.
     if (token.length !== tokenBytes || token[0] !== version || token.toString('base64url') !== text)
       throw invalid();
-    const decipher = createDecipheriv('aes-256-gcm', this.#key, token.subarray(1, 1 + nonceBytes));
+    const decipher = createDecipheriv(
+      'aes-256-gcm',
+      this.#identity.tokenKey,
+      token.subarray(1, 1 + nonceBytes),
+    );
     decipher.setAAD(additionalData(binding));
     decipher.setAuthTag(token.subarray(1 + nonceBytes + sealedBytes));
     const plain = decipher.update(token.subarray(1 + nonceBytes, 1 + nonceBytes + sealedBytes));
@@ -87,10 +88,19 @@ export class PageTokens {
     } catch {
       throw invalid();
     }
-    if (plain.readUInt32BE(0) !== this.#epoch) throw expired();
     // A clock that was set back makes a negative age: no reason to refuse.
     if (this.#clock.nowMs() - plain.readUIntBE(8, 6) > pageTokenLifetimeMs) throw expired();
-    return plain.readUInt32BE(4);
+    return this.#startNow(plain.readUInt32BE(4), plain.readUInt32BE(0));
+  }
+
+  /** Where a page begins in the numbering of now that began at `start` in the one of `epoch`. */
+  #startNow(start: number, epoch: number): number {
+    if (epoch === this.#identity.epoch) return start;
+    const { earlier } = this.#identity;
+    const from = earlier.findIndex((each) => each.epoch === epoch);
+    if (from === -1) throw expired();
+    // Each compaction since has numbered the rooms anew, in the same order.
+    return earlier.slice(from).reduce((at, each) => each.translate(at), start);
   }
 }
 

@@ -32,6 +32,13 @@ export class UserShards {
     this.#chunks[index][user & (chunkUsers - 1)] |= this.#bits[shard];
   }
 
+  /** The same for many. @param users bit u of word u/32 is the user u */
+  addAll(users: Uint32Array, shard: number): void {
+    for (let word = 0; word < users.length; word += 1)
+      for (let bits = users[word]; bits !== 0; bits &= bits - 1)
+        this.add((word * 32 + 31 - Math.clz32(bits & -bits)) as UserNo, shard);
+  }
+
   /** The user has no rooms from now on. */
   clear(user: UserNo): void {
     const chunk = this.#chunks[user >>> chunkBits] as Uint8Array | undefined;

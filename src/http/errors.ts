@@ -13,6 +13,7 @@ const ofPublicError: Record<PublicErrorCode, readonly [status: number, errcode: 
   OVERLOADED: [503, 'M_UNKNOWN'],
   UNAVAILABLE: [503, 'M_UNKNOWN'],
   FULL: [507, 'M_UNKNOWN'],
+  DAMAGED: [503, 'M_UNKNOWN'],
 };
 
 /** @returns the error to answer with; undefined when it is a fault of ours, to be logged and answered 500 */
@@ -49,10 +50,13 @@ export function errorBody(error: MatrixError): Record<string, unknown> {
 }
 
 export function sendError(reply: FastifyReply, error: MatrixError): FastifyReply {
-  if (error.retryAfterSeconds !== undefined) {
-    void reply.header('retry-after', String(Math.max(1, Math.ceil(error.retryAfterSeconds))));
-  }
-  return sendJson(reply.code(error.status), errorBody(error));
+  return sendJson(setRetryAfter(reply.code(error.status), error), errorBody(error));
+}
+
+/** Where waiting helps, says for how long. */
+export function setRetryAfter(reply: FastifyReply, { retryAfterSeconds }: MatrixError): FastifyReply {
+  if (retryAfterSeconds === undefined) return reply;
+  return reply.header('retry-after', String(Math.max(1, Math.ceil(retryAfterSeconds))));
 }
 
 export function unrecognized(status: 404 | 405, message: string): MatrixError {

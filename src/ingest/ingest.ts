@@ -1,39 +1,147 @@
 /**
- * The way of every change into the index, whatever its source: apply, then acknowledge. The engine makes changes in the
- * order in which they are given; what is bounded here is how many callers may wait for their turn.
+ * The way of every change into the index, whatever its source: number, commit, apply, acknowledge.
+ *
+ * One commit is under way at a time; what comes meanwhile goes together in the next one, so many small writers share a
+ * wait for the disk. Short lists go first, with one long list: nobody who changes a single membership waits for all who
+ * import. So calls that are under way at the same time have no order; who needs one awaits each call.
+ *
+ * Promise: when `apply` resolves, every later question sees the changes, and they are safe. When it rejects, none of the
+ * list is applied, unless the error says that the answer was lost: applying it again does no harm.
  *
  * A caller that awaits each batch has backpressure; beyond `ingestWaitingMax` waiting batches further ones are refused.
  */
 import type { Change } from '../base/change.js';
 import { PublicError } from '../base/errors.js';
-import { ingestWaitingMax } from '../base/limits.js';
+import { changesPerCommitMax, ingestWaitingMax, shortListMax } from '../base/limits.js';
 import type { MembershipEngine } from '../engine/engine.js';
 import type { Applied } from '../engine/questions.js';
+import type { StoredCursor } from '../store/store-writer.js';
+import type { Store } from '../store/store.js';
+
+interface Waiting {
+  readonly changes: readonly Change[];
+  readonly cursor: StoredCursor | undefined;
+  readonly resolve: (applied: Applied) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** A list with numbers in place of names. */
+interface Numbered {
+  readonly waiting: Waiting;
+  readonly words: Uint32Array;
+}
 
 export class Ingest {
   readonly #engine: MembershipEngine;
-  #waiting = 0;
+  readonly #store: Store;
+  /** Lists that are not being committed yet, by their length. */
+  readonly #short: Waiting[] = [];
+  readonly #long: Waiting[] = [];
+  /** All lists that are not acknowledged yet. */
+  #underWay = 0;
+  #isWorking = false;
 
-  constructor(engine: MembershipEngine) {
+  constructor(engine: MembershipEngine, store: Store) {
     this.#engine = engine;
+    this.#store = store;
   }
 
-  /** @returns when every later question sees the changes */
-  async apply(changes: readonly Change[]): Promise<Applied> {
-    if (this.#waiting >= ingestWaitingMax) {
+  /**
+   * States memberships. They are committed together or not at all, with the cursor.
+   * @param cursor how far a source has been read when these changes are made
+   * @returns when every later question sees the changes
+   * @throws PublicError INVALID for an ID that is none, OVERLOADED, UNAVAILABLE, FULL
+   */
+  async apply(changes: readonly Change[], cursor?: StoredCursor): Promise<Applied> {
+    const { failure } = this.#engine;
+    if (failure !== undefined && this.#engine.loaded < 1)
+      throw new PublicError('UNAVAILABLE', failure, { retryAfterSeconds: 5 });
+    if (this.#underWay >= ingestWaitingMax) {
       throw new PublicError(
         'OVERLOADED',
         `${ingestWaitingMax} batches wait to be applied; send it again later`,
-        {
-          retryAfterSeconds: 1,
-        },
+        { retryAfterSeconds: 1 },
       );
     }
-    this.#waiting += 1;
+    this.#underWay += 1;
     try {
-      return await this.#engine.apply(changes);
+      return await new Promise((resolve, reject) => {
+        const queue = changes.length <= shortListMax ? this.#short : this.#long;
+        queue.push({ changes: changes.slice(), cursor, resolve, reject });
+        void this.#work();
+      });
     } finally {
-      this.#waiting -= 1;
+      this.#underWay -= 1;
     }
   }
+
+  async #work(): Promise<void> {
+    if (this.#isWorking) return;
+    this.#isWorking = true;
+    while (this.#short.length + this.#long.length > 0) {
+      const lists = this.#nextLists();
+      if (lists.length > 0) await this.#commit(lists);
+      // What was put off is done before the next long list; short ones come in between.
+      else await this.#settle();
+    }
+    this.#isWorking = false;
+  }
+
+  #nextLists(): Waiting[] {
+    const lists = this.#short.splice(0);
+    let count = lists.length;
+    while (this.#long.length > 0 && this.#store.debt === 0) {
+      if (count > 0 && count + this.#long[0].changes.length > changesPerCommitMax) break;
+      count += this.#long[0].changes.length;
+      lists.push(...this.#long.splice(0, 1));
+    }
+    return lists;
+  }
+
+  async #settle(): Promise<void> {
+    try {
+      await this.#store.settle();
+    } catch (error) {
+      // The disk is the matter, and it would be the same for the list that waits.
+      this.#long.shift()?.reject(error);
+    }
+  }
+
+  async #commit(lists: readonly Waiting[]): Promise<void> {
+    const numbered: Numbered[] = [];
+    for (const waiting of lists) {
+      try {
+        numbered.push({ waiting, words: await this.#engine.number(waiting.changes) });
+      } catch (error) {
+        waiting.reject(error);
+      }
+    }
+    const cursors = numbered.flatMap(({ waiting }) => waiting.cursor ?? []);
+    const changes = joined(numbered);
+    if (changes.length > 0 || cursors.length > 0) {
+      try {
+        await this.#store.commit({ changes, cursors });
+      } catch (error) {
+        for (const { waiting } of numbered) waiting.reject(error);
+        return;
+      }
+    }
+    // They take effect in this order; the next commit need not wait for it.
+    for (const { waiting, words } of numbered) {
+      this.#engine.applyNumbered(words).then((applied) => {
+        waiting.resolve({ applied, ignored: waiting.changes.length - applied });
+      }, waiting.reject);
+    }
+  }
+}
+
+function joined(numbered: readonly Numbered[]): Uint32Array {
+  if (numbered.length === 1) return numbered[0].words;
+  const changes = new Uint32Array(numbered.reduce((sum, { words }) => sum + words.length, 0));
+  let at = 0;
+  for (const { words } of numbered) {
+    changes.set(words, at);
+    at += words.length;
+  }
+  return changes;
 }

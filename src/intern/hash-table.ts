@@ -12,6 +12,10 @@ import { assert } from '../base/assert.js';
 
 const segmentSlotsMin = 256;
 const segmentSlotsMax = 16_384;
+/** Of a segment's load, what is filled when a table was made for it: hashes do not fall evenly. */
+const reservedShare = 0.95;
+/** A directory of more bits would be larger than what it finds. */
+const depthMax = 24;
 /** Filled beyond this, probes of a linear table grow quickly. */
 const loadMax = 0.8;
 
@@ -87,12 +91,27 @@ export class HashTable {
   insert(hash: number, number: number): void {
     let segment = this.#directory[this.#indexOf(hash)];
     while (segment.count + 1 > (segment.slots.length / 2) * loadMax) {
-      if (segment.slots.length / 2 < segmentSlotsMax || segment.depth === 24) this.#enlarge(segment);
+      if (segment.slots.length / 2 < segmentSlotsMax || segment.depth === depthMax) this.#enlarge(segment);
       else this.#split(segment);
       segment = this.#directory[this.#indexOf(hash)];
     }
     segment.insert(hash, number);
     this.count += 1;
+  }
+
+  /**
+   * Makes place for so many numbers in an empty table: filling it then splits nothing.
+   * @param count beyond it the table grows as usual
+   */
+  reserve(count: number): void {
+    assert(this.count === 0, 'only an empty table is made larger at once');
+    const segments = count / (segmentSlotsMax * loadMax * reservedShare);
+    if (segments < 1) return;
+    this.#depth = Math.min(depthMax, Math.ceil(Math.log2(segments)));
+    this.#directory = Array.from(
+      { length: 2 ** this.#depth },
+      () => new Segment(segmentSlotsMax, this.#depth),
+    );
   }
 
   /** Bytes on and off the heap, the directory included. */

@@ -10,12 +10,13 @@
  */
 import { checkName } from '../base/change.js';
 import { systemRandom, type RandomBytes } from '../base/clock.js';
+import { nameBytesMax } from '../base/limits.js';
 import { nobody, partitionCount, sequenceBits, type RoomNo, type UserNo } from '../base/ids.js';
 import { assert } from '../base/assert.js';
 import { NameEncoder, headerBytes, wordsOf } from './encoder.js';
 import { halfSipHash } from './half-sip-hash.js';
 import { HashTable } from './hash-table.js';
-import { Names } from './names.js';
+import { Names, escapeFlag, lengthMask } from './names.js';
 
 /** What `findMany` says of a name that has no number: above every number. */
 export const unknown = 0xffffffff;
@@ -150,6 +151,79 @@ export class Interner<No extends number> {
     return number as No;
   }
 
+  /** Makes place for so many names in an empty interner. */
+  reserve(count: number): void {
+    this.#table.reserve(count);
+  }
+
+  /**
+   * Takes in names that have the next numbers of a lane, as `Names.copyTo` gives them: what is read back from a store.
+   * @param words is used as scratch, and holds one word more than `end`
+   * @throws Error that says what is no name, there twice, or in a lane that is not its own; names before it are taken in
+   */
+  restore(lane: number, words: Uint32Array, end: number): void {
+    let at = 0;
+    while (at < end) {
+      let count = 0;
+      for (; count < namesTogether && at < end; count += 1) {
+        const byteLength = words[at] & lengthMask;
+        const next = at + wordsOf(byteLength);
+        if (byteLength === 0 || byteLength > nameBytesMax || next > end)
+          throw new Error(`a name of ${byteLength} bytes at ${at} of ${end} words`);
+        this.#starts[count] = at;
+        this.#lengths[count] = byteLength;
+        at = next;
+      }
+      this.#restoreTogether(lane, words, count, at);
+    }
+  }
+
+  #restoreTogether(lane: number, words: Uint32Array, count: number, end: number): void {
+    const encoder = this.#encoder;
+    // From the last one on: the word behind a name must be zero while it is hashed, and that is the next one's first.
+    let behind = words[end];
+    for (let index = count - 1; index >= 0; index -= 1) {
+      const start = this.#starts[index];
+      const next = index + 1 < count ? this.#starts[index + 1] : end;
+      const first = words[start];
+      words[start] = first & ~escapeFlag;
+      words[next] = 0;
+      this.#hashes[index] = halfSipHash(
+        words,
+        start,
+        headerBytes + this.#lengths[index],
+        this.#key0,
+        this.#key1,
+      );
+      words[next] = behind;
+      behind = first;
+    }
+    words[this.#starts[0]] = behind;
+    for (let index = 0; index < count; index += 1)
+      this.#firstSlots[index] = this.#table.firstSlot(this.#hashes[index]);
+    for (let index = 0; index < count; index += 1) {
+      const start = this.#starts[index];
+      const byteLength = this.#lengths[index];
+      const size = wordsOf(byteLength);
+      for (let word = 0; word < size; word += 1) encoder.words[word] = words[start + word];
+      encoder.words[size] = 0;
+      encoder.byteLength = byteLength;
+      const needsEscape = (words[start] & escapeFlag) !== 0;
+      encoder.words[0] &= ~escapeFlag;
+      if (this.#findHashed(this.#hashes[index], 0, byteLength) !== -1)
+        throw new Error(`the name ${this.#named()} is there twice`);
+      if (this.#laneOf(encoder) !== lane) throw new Error(`the name ${this.#named()} is in lane ${lane}`);
+      const number = this.names.append(lane, encoder.words, byteLength, needsEscape);
+      this.#table.insert(this.#hashes[index], number);
+    }
+  }
+
+  /** The name in the encoder, for people. */
+  #named(): string {
+    const { words, byteLength } = this.#encoder;
+    return JSON.stringify(Buffer.from(words.buffer, headerBytes, byteLength).toString());
+  }
+
   #findHashed(hash: number, start: number, byteLength: number): No | -1 {
     this.#askedStart = start;
     this.#askedLength = byteLength;
@@ -174,8 +248,13 @@ export function roomInterner(random: RandomBytes = systemRandom): Interner<RoomN
   return new Interner<RoomNo>(roomNames(), 'roomId', partitionOfName, random);
 }
 
+/** Names of users: one lane. */
+export function userNames(): Names {
+  return new Names(1, 31);
+}
+
 export function userInterner(random: RandomBytes = systemRandom): Interner<UserNo> {
-  const names = new Names(1, 31);
+  const names = userNames();
   const none = names.append(0, new Uint32Array(1), 0, false);
   assert(none === nobody, 'the first number is nobody');
   return new Interner<UserNo>(names, 'userId', () => 0, random);

@@ -22,8 +22,8 @@ const arenaWordsMax = 2 ** 32;
 const laneChunkBitsOfMany = 10;
 const laneChunkBitsOfOne = 16;
 
-const lengthMask = 0x7fff;
-const escapeFlag = 0x8000;
+export const lengthMask = 0x7fff;
+export const escapeFlag = 0x8000;
 const quote = 0x22;
 /** What JSON makes of one byte at most: `\u0000`. */
 const escapedBytesMax = 6;
@@ -65,11 +65,11 @@ export class Names {
   }
 
   /**
-   * Writer's side: appends the name that lies at the start of `words`, as `NameEncoder` left it there.
+   * Writer's side: appends the name that lies in `words` from `start` on, as `NameEncoder` left it there.
    * @returns its number
    * @throws PublicError FULL when the lane or the arena is; nothing has changed then
    */
-  append(lane: number, words: Uint32Array, byteLength: number, needsEscape: boolean): number {
+  append(lane: number, words: Uint32Array, byteLength: number, needsEscape: boolean, start = 0): number {
     const sequence = this.#laneCounts[lane];
     // The last one is never given out: ids.ts says why for rooms.
     if (sequence === this.#sequenceMask) {
@@ -96,12 +96,27 @@ export class Names {
     }
     const chunk = this.#words[at >>> arenaChunkBits];
     const offset = at & (arenaChunkWords - 1);
-    for (let index = 0; index < size; index += 1) chunk[offset + index] = words[index];
+    for (let index = 0; index < size; index += 1) chunk[offset + index] = words[start + index];
     if (needsEscape) chunk[offset] |= escapeFlag;
     positions[sequence >>> this.#laneChunkBits][sequence & this.#laneChunkMask] = at;
     this.#laneCounts[lane] = sequence + 1;
     this.#arenaEnd = at + size;
     return lane * 2 ** this.#laneBits + sequence;
+  }
+
+  /** Writer's side: how many numbers a lane has given out. */
+  countOf(lane: number): number {
+    return this.#laneCounts[lane];
+  }
+
+  /** Copies a name as it is stored, header and flag and all. @returns where it ends in `target` */
+  copyTo(number: number, target: Uint32Array, at: number): number {
+    const position = this.position(number);
+    const chunk = this.#words[position >>> arenaChunkBits];
+    const offset = position & (arenaChunkWords - 1);
+    const size = wordsOf(chunk[offset] & lengthMask);
+    for (let index = 0; index < size; index += 1) target[at + index] = chunk[offset + index];
+    return at + size;
   }
 
   /** Where the name of a number is: what `equalsAt` takes. For looking many up together. */

@@ -65,6 +65,7 @@ export class Metrics {
   readonly #batch: Histogram<'shard'>;
   readonly #changes: Counter<'result'>;
   readonly #shardFailures: Counter;
+  readonly #shardReloads: Counter;
   readonly #faults: Counter;
   readonly #refused: Counter<'bound'>;
   readonly #cutOff: Counter<'reason'>;
@@ -105,7 +106,12 @@ export class Metrics {
     });
     this.#shardFailures = new Counter({
       name: 'mutual_rooms_shard_failures_total',
-      help: 'Shards that lost their memberships. Above 0: every question is answered 503 until a restart.',
+      help: 'Shards that lost their memberships. While more than were loaded again, every question is answered 503.',
+      registers,
+    });
+    this.#shardReloads = new Counter({
+      name: 'mutual_rooms_shard_reloads_total',
+      help: 'Shards that lost their memberships and were loaded again from the store.',
       registers,
     });
     this.#faults = new Counter({
@@ -216,6 +222,10 @@ export class Metrics {
 
   shardFailed(): void {
     this.#shardFailures.inc();
+  }
+
+  shardReloaded(): void {
+    this.#shardReloads.inc();
   }
 
   fault(): void {

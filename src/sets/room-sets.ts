@@ -75,6 +75,25 @@ export class RoomSets {
     return this.#keep(bitmap);
   }
 
+  /** Adds many rooms, ascending and all above those that are there. @returns the set's handle from now on */
+  append(handle: number, rooms: Uint32Array, added: number): number {
+    if (handle === emptySet) {
+      const all = rooms.subarray(0, added);
+      return added > packedCountMax ? this.#keep(bitmapOf(all)) : this.runs.create(all);
+    }
+    if (this.isBitmap(handle)) {
+      this.bitmap(handle).addMany(rooms.subarray(0, added));
+      return handle;
+    }
+    const view = this.#view;
+    this.runs.open(handle, view);
+    const all = new Uint32Array(view.count + added);
+    all.set(view.words.subarray(view.start, view.start + view.count));
+    all.set(rooms.subarray(0, added), view.count);
+    this.runs.release(handle);
+    return this.append(emptySet, all, all.length);
+  }
+
   /** @returns the set's handle from now on (0 when it is empty), or -1 when the room is not in it */
   remove(handle: number, room: number): number {
     if (handle === emptySet) return -1;

@@ -2,8 +2,11 @@
  * A shard on the caller's own thread: for embedding, for tests, and for `shards: 0`. Every call is done when it returns;
  * the promise is only the interface's.
  */
+import { setImmediate } from 'node:timers/promises';
 import type { PartitionRange, RoomNo, UserNo } from '../base/ids.js';
+import { recordsPerStep } from '../base/limits.js';
 import type { Names } from '../intern/names.js';
+import type { Progress } from '../store/store.js';
 import { closed, shardUnavailable, type Shard } from './shard.js';
 import { ShardCore } from './shard-core.js';
 import { exactCopy, type Answers, type ShardStats } from './wire.js';
@@ -16,6 +19,22 @@ export class InlineShard implements Shard {
   constructor(partitions: PartitionRange, names: Names) {
     this.partitions = partitions;
     this.#core = new ShardCore(partitions, names);
+  }
+
+  async load(path: string, onProgress: Progress): Promise<Uint32Array> {
+    this.#checkOpen();
+    const load = this.#core.load(path);
+    try {
+      while (load.step(recordsPerStep)) {
+        onProgress(load.done, load.total);
+        await setImmediate();
+        this.#checkOpen();
+      }
+      onProgress(load.done, load.total);
+    } finally {
+      await load.close();
+    }
+    return this.#core.usersHere();
   }
 
   async ask(questions: Uint32Array): Promise<Answers> {

@@ -51,6 +51,12 @@ export class Membership {
     return true;
   }
 
+  /** The user has these rooms too: what a store holds, `count` of them, ascending and above those that are there. */
+  restore(user: UserNo, rooms: Uint32Array, count: number): void {
+    this.#handles.set(user, this.#sets.append(this.#handles.get(user), rooms, count));
+    this.#count += count;
+  }
+
   /** States memberships in order, as wire.ts lays changes out. @returns how many changed anything */
   apply(changes: Uint32Array): number {
     let changed = 0;
@@ -83,6 +89,14 @@ export class Membership {
       if (this.set(user as UserNo, room, false)) removed += 1;
     }
     return removed;
+  }
+
+  /** The users who have rooms, bit u of word u/32. */
+  usersHere(): Uint32Array {
+    const users = new Uint32Array((this.usersEnd + 31) >>> 5);
+    for (let user = 0; user < this.usersEnd; user += 1)
+      if (this.#handles.get(user) !== emptySet) users[user >>> 5] |= 1 << (user & 31);
+    return users;
   }
 
   /**

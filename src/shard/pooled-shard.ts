@@ -1,5 +1,5 @@
 /**
- * A shard in a worker thread of its own, through piscina (the only import of it): one pool of one thread a shard.
+ * A shard in a worker thread of its own: one thread a shard.
  *
  * A task must reach the thread that holds the shard's memberships. A pool of one thread cannot send it elsewhere; with
  * one pool for all, a `loadBalancer` would have to learn which thread is which, and one thread's death would be every
@@ -7,25 +7,18 @@
  *
  * When the thread dies its memberships are gone: the shard fails for good, and says why.
  */
-import { Piscina } from 'piscina';
 import { unpack } from 'msgpackr';
 import { messageOf } from '../base/errors.js';
 import type { PartitionRange, RoomNo, UserNo } from '../base/ids.js';
+import { progressIntervalMs } from '../base/limits.js';
+import { WorkerThread, workerUrl } from '../base/worker-thread.js';
 import type { NameChunk, Names } from '../intern/names.js';
+import type { Progress } from '../store/store.js';
 import { closed, shardUnavailable, type Shard } from './shard.js';
 import type { Answers, ShardStats, ShardTask } from './wire.js';
 
-/** Node 20 runs no TypeScript in a worker: from a source tree (tests), the built worker is taken. */
-const workerUrl = new URL(
-  import.meta.url.endsWith('.ts') ? '../../dist/shard/worker.js' : './worker.js',
-  import.meta.url,
-);
-
-/** Tasks that lie at the worker before it asks for more: one is at work while the next one travels. */
+/** One is at work while the next one travels. */
 const tasksAtWorker = 2;
-
-/** Of a worker's heap. */
-const youngGenerationMib = 4;
 
 export interface PooledShardOptions {
   readonly partitions: PartitionRange;
@@ -36,12 +29,9 @@ export interface PooledShardOptions {
 
 export class PooledShard implements Shard {
   readonly partitions: PartitionRange;
-  failure: string | undefined;
-  readonly #pool: Piscina<ShardTask, Answers & Uint8Array & number>;
+  readonly #thread: WorkerThread<ShardTask>;
   readonly #names: Names;
-  readonly #onFailure: ((reason: string) => void) | undefined;
   #chunksSent = 0;
-  #end: Promise<void> | undefined;
 
   static async open(options: PooledShardOptions): Promise<PooledShard> {
     const shard = new PooledShard(options);
@@ -49,25 +39,29 @@ export class PooledShard implements Shard {
     return shard;
   }
 
-  private constructor(options: PooledShardOptions) {
-    this.partitions = options.partitions;
-    this.#names = options.names;
-    this.#onFailure = options.onFailure;
-    this.#pool = new Piscina({
-      filename: workerUrl.href,
-      minThreads: 1,
-      maxThreads: 1,
-      concurrentTasksPerWorker: tasksAtWorker,
-      // Without it a task that finds the worker full goes to the end of the queue, behind younger ones.
-      stricterFIFO: true,
-      recordTiming: false,
-      // A shard's memory is outside the heap, and what a task leaves behind is small: a young generation of the usual
-      // 48 MiB would only fill up.
-      resourceLimits: { maxYoungGenerationSizeMb: youngGenerationMib },
+  private constructor({ partitions, names, onFailure }: PooledShardOptions) {
+    this.partitions = partitions;
+    this.#names = names;
+    this.#thread = new WorkerThread({
+      url: workerUrl('shard/worker', import.meta.url),
+      tasksAtThread: tasksAtWorker,
+      onFailure: (reason) => onFailure?.(reason),
     });
-    // A thread that dies while idle is told here and nowhere else. One that was busy has its task say more, and first.
-    this.#pool.on('error', (error: unknown) => this.#fail(`its worker thread died: ${messageOf(error)}`));
-    this.#pool.on('workerDestroy', () => setImmediate(() => void this.#fail('its worker thread ended')));
+  }
+
+  get failure(): string | undefined {
+    return this.#thread.failure;
+  }
+
+  async load(path: string, onProgress: Progress): Promise<Uint32Array> {
+    const progress = new Float64Array(new SharedArrayBuffer(16));
+    const timer = setInterval(() => onProgress(progress[0], progress[1]), progressIntervalMs);
+    try {
+      return await this.#run({ kind: 'load', path, progress });
+    } finally {
+      clearInterval(timer);
+      onProgress(progress[0], progress[1]);
+    }
   }
 
   async ask(questions: Uint32Array): Promise<Answers> {
@@ -87,20 +81,20 @@ export class PooledShard implements Shard {
   }
 
   async stats(): Promise<ShardStats> {
-    return unpack(await this.#run({ kind: 'stats' })) as ShardStats;
+    return unpack(await this.#run<Uint8Array>({ kind: 'stats' })) as ShardStats;
   }
 
   async close(): Promise<void> {
-    this.failure ??= closed;
-    await this.#endThread();
+    await this.#thread.close(closed);
   }
 
-  async #run(task: ShardTask): Promise<Answers & Uint8Array & number> {
-    if (this.failure !== undefined) throw shardUnavailable(this.failure);
+  async #run<Result>(task: ShardTask): Promise<Result> {
+    const { failure } = this;
+    if (failure !== undefined) throw shardUnavailable(failure);
     try {
-      return await this.#pool.run(task);
+      return await this.#thread.run<Result>(task);
     } catch (error) {
-      throw shardUnavailable(this.#fail(messageOf(error)), error);
+      throw shardUnavailable(this.#thread.fail(messageOf(error)), error);
     }
   }
 
@@ -111,20 +105,5 @@ export class PooledShard implements Shard {
     const fresh = chunks.slice(this.#chunksSent);
     this.#chunksSent = chunks.length;
     return fresh;
-  }
-
-  /** @returns what the shard failed of: the first reason that was found */
-  #fail(reason: string): string {
-    if (this.failure !== undefined) return this.failure;
-    this.failure = reason;
-    this.#onFailure?.(reason);
-    void this.#endThread();
-    return reason;
-  }
-
-  /** Once only: a second `destroy` makes the pool start a thread anew when the first one's thread ends. */
-  #endThread(): Promise<void> {
-    this.#end ??= this.#pool.destroy();
-    return this.#end;
   }
 }

@@ -9,12 +9,15 @@ import { partitionCount, type PartitionRange, type UserNo } from '../base/ids.js
 import { roomsPerPageMax, scratchBytesMax } from '../base/limits.js';
 import { JsonList } from '../intern/json-list.js';
 import type { Names } from '../intern/names.js';
+import { RoomSetLoad } from '../store/load.js';
 import { DenseHandles, SparseHandles } from './handles.js';
 import { Membership } from './membership.js';
 import { pageHeaderWords, questionKind, type Answers, type ShardStats } from './wire.js';
 
 export class ShardCore {
   readonly membership: Membership;
+  readonly #partitions: PartitionRange;
+  readonly #hasAll: boolean;
   readonly #json: JsonList;
   #numbers = new Uint32Array(1024);
   #numbersEnd = 0;
@@ -23,10 +26,21 @@ export class ShardCore {
    * @param partitions whose rooms are put in
    * @param names of the rooms: what pages are spelled with
    */
-  constructor({ first, end }: PartitionRange, names: Names) {
-    const hasAll = end - first === partitionCount;
-    this.membership = new Membership(hasAll ? new DenseHandles() : new SparseHandles());
+  constructor(partitions: PartitionRange, names: Names) {
+    this.#partitions = partitions;
+    this.#hasAll = partitions.end - partitions.first === partitionCount;
+    this.membership = new Membership(this.#hasAll ? new DenseHandles() : new SparseHandles());
     this.#json = new JsonList(names);
+  }
+
+  /** What a store holds for this shard: goes into the membership step by step. */
+  load(path: string): RoomSetLoad {
+    return new RoomSetLoad(path, this.#partitions, this.membership);
+  }
+
+  /** Which users have rooms here, as `Shard.load` returns it. */
+  usersHere(): Uint32Array {
+    return this.#hasAll ? new Uint32Array(0) : this.membership.usersHere();
   }
 
   /** @returns views of scratch memory that the next call overwrites: who keeps them copies them */

@@ -8,12 +8,19 @@
  */
 import { PublicError } from '../base/errors.js';
 import type { PartitionRange, RoomNo, UserNo } from '../base/ids.js';
+import type { Progress } from '../store/store.js';
 import type { Answers, ShardStats } from './wire.js';
 
 export interface Shard {
   readonly partitions: PartitionRange;
   /** Why the shard cannot answer, or undefined while it can. */
   readonly failure: string | undefined;
+  /**
+   * Takes in what a store holds of the shard's partitions: once, and first of all.
+   * @param path of the store's file
+   * @returns which users have rooms here, bit u of word u/32; nothing where the shard has all partitions
+   */
+  load(path: string, onProgress: Progress): Promise<Uint32Array>;
   /** @param questions as wire.ts lays them out */
   ask(questions: Uint32Array): Promise<Answers>;
   /**

@@ -79,4 +79,6 @@ export type ShardTask =
   | { readonly kind: 'forgetUser'; readonly user: UserNo }
   | { readonly kind: 'forgetRoom'; readonly room: RoomNo; readonly first: number; readonly end: number }
   | { readonly kind: 'open'; readonly partitions: PartitionRange }
+  /** `progress` is shared: how much is done, and of how much. */
+  | { readonly kind: 'load'; readonly path: string; readonly progress: Float64Array }
   | { readonly kind: 'stats' };

@@ -6,6 +6,7 @@
  */
 import { pack } from 'msgpackr';
 import { assert } from '../base/assert.js';
+import { recordsPerStep } from '../base/limits.js';
 import { roomNames } from '../intern/interner.js';
 import { ShardCore } from './shard-core.js';
 import { exactCopy, type Answers, type ShardTask } from './wire.js';
@@ -13,7 +14,7 @@ import { exactCopy, type Answers, type ShardTask } from './wire.js';
 const names = roomNames();
 let core: ShardCore | undefined;
 
-export default function run(task: ShardTask): Answers | Uint8Array | number {
+export default function run(task: ShardTask): Answers | Uint8Array | number | Promise<Uint32Array> {
   if (task.kind === 'open') {
     assert(core === undefined, 'a worker is opened once');
     core = new ShardCore(task.partitions, names);
@@ -21,6 +22,8 @@ export default function run(task: ShardTask): Answers | Uint8Array | number {
   }
   assert(core !== undefined, 'a worker that lost its memberships answers nothing');
   switch (task.kind) {
+    case 'load':
+      return load(core, task.path, task.progress);
     case 'ask':
       names.adopt(task.names);
       return exactCopy(core.ask(task.numbers));
@@ -35,4 +38,17 @@ export default function run(task: ShardTask): Answers | Uint8Array | number {
       // A copy, for the same reason as `exactCopy`.
       return Uint8Array.from(pack(core.stats()));
   }
+}
+
+async function load(core: ShardCore, path: string, progress: Float64Array): Promise<Uint32Array> {
+  const load = core.load(path);
+  try {
+    progress[1] = load.total;
+    // Nobody asks before it is loaded, so there is nobody to let in between.
+    while (load.step(recordsPerStep)) progress[0] = load.done;
+    progress[0] = load.done;
+  } finally {
+    await load.close();
+  }
+  return core.usersHere();
 }

@@ -44,6 +44,7 @@ class HeldShard implements Shard {
   apply(): never {
     throw new Error('the fan-out only asks');
   }
+  load = this.apply;
   forgetUser = this.apply;
   forgetRoom = this.apply;
   stats = this.apply;

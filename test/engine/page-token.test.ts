@@ -6,8 +6,9 @@ import { PublicError } from '../../src/base/errors.js';
 import { roomNoEnd } from '../../src/base/ids.js';
 import { pageTokenLifetimeMs } from '../../src/base/limits.js';
 import { PageTokens, type PageTokensOptions } from '../../src/engine/page-token.js';
+import type { Identity } from '../../src/store/store.js';
 
-const key = Buffer.alloc(32, 7);
+const identity: Identity = { tokenKey: Buffer.alloc(32, 7), epoch: 3, earlier: [] };
 const binding = { purpose: 'mutual_rooms', userId: '@alice:x', otherId: '@bob:x' };
 const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
 
@@ -22,7 +23,7 @@ class SetClock implements Clock {
 }
 
 function tokensWith(options: Partial<PageTokensOptions> = {}): PageTokens {
-  return new PageTokens({ key, epoch: 3, ...options });
+  return new PageTokens({ identity, ...options });
 }
 
 const tokens = tokensWith();
@@ -177,10 +178,10 @@ describe('is refused', () => {
 
   test('for another purpose, under another key, of another epoch', () => {
     expectForged(token, tokens, { ...binding, purpose: 'rooms_of' });
-    expectForged(token, tokensWith({ key: Buffer.alloc(32, 8) }));
-    expectExpired(token, tokensWith({ epoch: 4 }));
-    expectExpired(token, tokensWith({ epoch: 2 }));
-    expect(tokensWith({ epoch: 3 }).open(token, binding)).toBe(123_456);
+    expectForged(token, tokensWith({ identity: { ...identity, tokenKey: Buffer.alloc(32, 8) } }));
+    expectExpired(token, tokensWith({ identity: { ...identity, epoch: 4 } }));
+    expectExpired(token, tokensWith({ identity: { ...identity, epoch: 2 } }));
+    expect(tokensWith({ identity: { ...identity, epoch: 3 } }).open(token, binding)).toBe(123_456);
   });
 
   test('when it is too old, and not before', () => {

@@ -11,7 +11,7 @@ import { PageTokens } from '../../src/engine/page-token.js';
 import { roomInterner } from '../../src/intern/interner.js';
 import { NaiveIndex } from '../model/naive-index.js';
 
-const tokens = new PageTokens({ key: Buffer.alloc(32, 5), epoch: 1 });
+const tokens = new PageTokens({ identity: { tokenKey: Buffer.alloc(32, 5), epoch: 1, earlier: [] } });
 
 /** Somebody who reads page after page of one question, while the data changes. */
 export interface Walk {

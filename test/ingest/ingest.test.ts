@@ -4,6 +4,7 @@ import type { Change } from '../../src/base/change.js';
 import { changesPerTaskMax, ingestWaitingMax } from '../../src/base/limits.js';
 import { MembershipEngine } from '../../src/engine/engine.js';
 import { Ingest } from '../../src/ingest/ingest.js';
+import { MemoryStore } from '../../src/store/memory-store.js';
 import { NaiveIndex } from '../model/naive-index.js';
 import { seededRandom } from '../model/random.js';
 
@@ -12,7 +13,7 @@ describe.each([0, 2])('shards: %i', (shards) => {
   let ingest: Ingest;
   beforeAll(async () => {
     engine = await MembershipEngine.open({ shards });
-    ingest = new Ingest(engine);
+    ingest = new Ingest(engine, new MemoryStore());
   });
   afterAll(async () => engine.close());
 
@@ -97,7 +98,7 @@ describe.each([0, 2])('shards: %i', (shards) => {
 
 test('an engine that is closed refuses the changes', async () => {
   const engine = await MembershipEngine.open();
-  const ingest = new Ingest(engine);
+  const ingest = new Ingest(engine, new MemoryStore());
   await engine.close();
   const change = { userId: '@alice:x', roomId: '!tea:x', joined: true };
   await expect(ingest.apply([change])).rejects.toMatchObject({ code: 'UNAVAILABLE' });

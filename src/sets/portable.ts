@@ -1,0 +1,239 @@
+/**
+ * Roaring's portable serialization (RoaringFormatSpec), to and from sorted words: how room sets lie in the store, so that
+ * any program with a Roaring library can read them. In TypeScript, because a typical set has one to ten rooms, and a call
+ * into native code and the wrapper that it makes take longer than all of this.
+ *
+ * A set is its containers, one for each 65,536 values: a cookie, how many containers there are, key and count - 1 of each,
+ * where each begins, and then their values: two bytes each, or 8 KiB of bits when they are more than 4,096. There are no
+ * containers of runs: `cookie` says so, and nobody here writes them.
+ */
+
+/** No containers of runs. */
+const cookie = 12346;
+const headBytes = 8;
+/** Of a container's head: its key and its count - 1, and where its values begin. */
+const describedBytes = 4;
+const offsetBytes = 4;
+const containerHeadBytes = describedBytes + offsetBytes;
+/** More values than this are bits. */
+const arrayCountMax = 4096;
+const bitsBytes = 8192;
+const containerBits = 16;
+const containerValues = 2 ** containerBits;
+/** Keys of the containers of rooms, which are below 2^31. */
+const keysEnd = 2 ** 15;
+
+/** What lies there is no set in the portable form. */
+export class PortableFault extends Error {
+  override name = 'PortableFault';
+}
+
+function valueBytes(count: number): number {
+  return count > arrayCountMax ? bitsBytes : count * 2;
+}
+
+/** Where the rooms of the container that begins at `from` end. */
+function containerEnd(rooms: Uint32Array, from: number, end: number): number {
+  const key = rooms[from] >>> containerBits;
+  let at = from + 1;
+  while (at < end && rooms[at] >>> containerBits === key) at += 1;
+  return at;
+}
+
+/** Bytes that a set takes. @param rooms from `start` on, `count` of them, ascending and distinct */
+export function portableBytes(rooms: Uint32Array, start: number, count: number): number {
+  const end = start + count;
+  let bytes = headBytes;
+  for (let at = start; at < end;) {
+    const next = containerEnd(rooms, at, end);
+    bytes += containerHeadBytes + valueBytes(next - at);
+    at = next;
+  }
+  return bytes;
+}
+
+/** @returns the offset after it. `target` has room for `portableBytes` from `offset` on. */
+export function writePortable(
+  rooms: Uint32Array,
+  start: number,
+  count: number,
+  target: Uint8Array,
+  offset: number,
+): number {
+  const end = start + count;
+  let containers = 0;
+  for (let at = start; at < end; at = containerEnd(rooms, at, end)) containers += 1;
+  writeU32(target, offset, cookie);
+  writeU32(target, offset + 4, containers);
+  let describedAt = offset + headBytes;
+  let offsetAt = describedAt + containers * describedBytes;
+  let to = offsetAt + containers * offsetBytes;
+  for (let at = start; at < end;) {
+    const next = containerEnd(rooms, at, end);
+    writeU16(target, describedAt, rooms[at] >>> containerBits);
+    writeU16(target, describedAt + 2, next - at - 1);
+    writeU32(target, offsetAt, to - offset);
+    describedAt += describedBytes;
+    offsetAt += offsetBytes;
+    if (next - at > arrayCountMax) {
+      target.fill(0, to, to + bitsBytes);
+      for (; at < next; at += 1) {
+        const value = rooms[at] & (containerValues - 1);
+        target[to + (value >>> 3)] |= 1 << (value & 7);
+      }
+      to += bitsBytes;
+    } else {
+      for (; at < next; at += 1, to += 2) writeU16(target, to, rooms[at] & (containerValues - 1));
+    }
+  }
+  return to;
+}
+
+/** How many members the head promises. @throws PortableFault when it is no head, or promises more than there is */
+export function portableCount(bytes: Uint8Array, length: number): number {
+  const containers = containersOf(bytes, length);
+  let count = 0;
+  let end = headBytes + containers * containerHeadBytes;
+  for (let index = 0; index < containers; index += 1) {
+    const inContainer = countAt(bytes, index);
+    count += inContainer;
+    end += valueBytes(inContainer);
+  }
+  if (end !== length) throw new PortableFault(`its head promises ${end} bytes, and there are ${length}`);
+  return count;
+}
+
+/**
+ * Writes the members from `firstRoom` to `endRoom` (not included; both are multiples of 65,536) into `target`, ascending.
+ * The other containers are passed over by their heads.
+ * @param bytes the first `length` of them
+ * @param target has room for what `portableCount` tells
+ * @returns how many
+ * @throws PortableFault when the head does not fit the rest; the order of the values is not looked at
+ */
+export function readPortable(
+  bytes: Uint8Array,
+  length: number,
+  firstRoom: number,
+  endRoom: number,
+  target: Uint32Array,
+): number {
+  const containers = containersOf(bytes, length);
+  const firstKey = firstRoom / containerValues;
+  const endKey = endRoom / containerValues;
+  let at = headBytes + containers * containerHeadBytes;
+  let previous = -1;
+  let end = 0;
+  for (let index = 0; index < containers; index += 1) {
+    const key = keyAt(bytes, index);
+    const count = countAt(bytes, index);
+    const next = at + valueBytes(count);
+    if (key <= previous) throw new PortableFault(`container ${key} follows on ${previous}`);
+    if (next > length) throw new PortableFault(`container ${key} ends at ${next} of ${length} bytes`);
+    previous = key;
+    if (key >= endKey) return end;
+    if (key >= firstKey) {
+      const base = key * containerValues;
+      if (count > arrayCountMax) end = readBits(bytes, at, base, target, end, count);
+      else
+        for (let from = at; from < next; from += 2)
+          target[end++] = base | bytes[from] | (bytes[from + 1] << 8);
+    }
+    at = next;
+  }
+  if (at !== length) throw new PortableFault(`its head promises ${at} bytes, and there are ${length}`);
+  return end;
+}
+
+/** The first fault of a whole set in words, or undefined: also what `readPortable` does not look at. */
+export function portableFault(bytes: Uint8Array, length: number): string | undefined {
+  try {
+    portableCount(bytes, length);
+    const containers = containersOf(bytes, length);
+    let at = headBytes + containers * containerHeadBytes;
+    for (let index = 0; index < containers; index += 1) {
+      const key = keyAt(bytes, index);
+      const count = countAt(bytes, index);
+      if (key >= keysEnd) return `container ${key} is above every room`;
+      if (index > 0 && key <= keyAt(bytes, index - 1)) return `container ${key} follows on a higher one`;
+      const offset = u32At(bytes, headBytes + containers * describedBytes + index * offsetBytes);
+      if (offset !== at) return `container ${key} is said to begin at ${offset}, not ${at}`;
+      const fault = count > arrayCountMax ? bitsFault(bytes, at, count) : arrayFault(bytes, at, count);
+      if (fault !== undefined) return `container ${key}: ${fault}`;
+      at += valueBytes(count);
+    }
+    return undefined;
+  } catch (error) {
+    if (error instanceof PortableFault) return error.message;
+    throw error;
+  }
+}
+
+function containersOf(bytes: Uint8Array, length: number): number {
+  if (length < headBytes) throw new PortableFault(`${length} bytes are no set`);
+  const found = u32At(bytes, 0);
+  if (found !== cookie) throw new PortableFault(`it begins with ${found}, not with ${cookie}`);
+  const containers = u32At(bytes, 4);
+  if (containers > (length - headBytes) / containerHeadBytes)
+    throw new PortableFault(`${containers} containers do not fit in ${length} bytes`);
+  return containers;
+}
+
+function keyAt(bytes: Uint8Array, index: number): number {
+  const at = headBytes + index * describedBytes;
+  return bytes[at] | (bytes[at + 1] << 8);
+}
+
+function countAt(bytes: Uint8Array, index: number): number {
+  const at = headBytes + index * describedBytes + 2;
+  return (bytes[at] | (bytes[at + 1] << 8)) + 1;
+}
+
+function readBits(
+  bytes: Uint8Array,
+  at: number,
+  base: number,
+  target: Uint32Array,
+  end: number,
+  count: number,
+): number {
+  let to = end;
+  for (let index = 0; index < bitsBytes; index += 1) {
+    for (let bits = bytes[at + index]; bits !== 0; bits &= bits - 1)
+      target[to++] = base | (index * 8 + 31 - Math.clz32(bits & -bits));
+  }
+  if (to - end !== count)
+    throw new PortableFault(`container ${base / containerValues} holds ${to - end}, not ${count}`);
+  return to;
+}
+
+function arrayFault(bytes: Uint8Array, at: number, count: number): string | undefined {
+  let previous = -1;
+  for (let from = at; from < at + count * 2; from += 2) {
+    const value = bytes[from] | (bytes[from + 1] << 8);
+    if (value <= previous) return `${value} follows on ${previous}`;
+    previous = value;
+  }
+  return undefined;
+}
+
+function bitsFault(bytes: Uint8Array, at: number, count: number): string | undefined {
+  let found = 0;
+  for (let index = at; index < at + bitsBytes; index += 1)
+    for (let bits = bytes[index]; bits !== 0; bits &= bits - 1) found += 1;
+  return found === count ? undefined : `it holds ${found}, and its head says ${count}`;
+}
+
+function writeU16(target: Uint8Array, at: number, value: number): void {
+  target[at] = value;
+  target[at + 1] = value >>> 8;
+}
+
+function writeU32(target: Uint8Array, at: number, value: number): void {
+  writeU16(target, at, value);
+  writeU16(target, at + 2, value >>> 16);
+}
+
+function u32At(bytes: Uint8Array, at: number): number {
+  return (bytes[at] | (bytes[at + 1] << 8) | (bytes[at + 2] << 16) | (bytes[at + 3] << 24)) >>> 0;
+}

@@ -1,0 +1,124 @@
+/**
+ * What stands in a data directory: finds the store, or a place for one, and refuses what is something else without
+ * touching it. Nothing here opens LMDB, which does not survive a file that is none of its own.
+ */
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readSync,
+  readdirSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { PublicError, messageOf } from '../base/errors.js';
+import { storeFileName, unfinishedFileName } from './layout.js';
+
+const lockSuffix = '-lock';
+const ourFiles = new Set([storeFileName, unfinishedFileName].flatMap((name) => [name, name + lockSuffix]));
+
+/** LMDB's meta page (format 2 of its files): the header of a page, then a mark and the format's number. */
+const metaHeadBytes = 56;
+const markAt = 24;
+const mark = 0xbeefc0de;
+const formatAt = 28;
+const lmdbFormat = 2;
+const pageBytesAt = 48;
+
+/** @returns the path of the store in the directory. @throws PublicError INVALID when there is none */
+export function findStore(directory: string): string {
+  const path = join(directory, storeFileName);
+  if (!existsSync(path)) {
+    throw new PublicError(
+      'INVALID',
+      `${directory} holds no store: there is no ${storeFileName}; correct data_dir`,
+    );
+  }
+  checkFile(path);
+  return path;
+}
+
+/**
+ * The same, or where the store is to be made: in a directory that is made if it must be, and else is empty.
+ * What an unfinished copy left is removed.
+ * @throws PublicError INVALID when something else is there; UNAVAILABLE when the directory cannot be made or read
+ */
+export function prepareDirectory(directory: string): { path: string; isNew: boolean } {
+  const path = join(directory, storeFileName);
+  let entries: string[];
+  try {
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    entries = readdirSync(directory);
+    removeUnfinished(directory);
+  } catch (error) {
+    throw new PublicError(
+      'UNAVAILABLE',
+      `data_dir ${directory} cannot be used (${messageOf(error)}): correct it`,
+      {
+        cause: error,
+      },
+    );
+  }
+  if (entries.includes(storeFileName)) {
+    checkFile(path);
+    return { path, isNew: false };
+  }
+  const foreign = entries.find((name) => !ourFiles.has(name) && name !== 'lost+found');
+  if (foreign !== undefined) {
+    throw new PublicError(
+      'INVALID',
+      `${directory} holds something else (${foreign}) and no ${storeFileName}: give data_dir a folder of its own`,
+    );
+  }
+  return { path, isNew: true };
+}
+
+/** Where a copy is made before it takes a store's place. */
+export function unfinishedPath(directory: string): string {
+  return join(directory, unfinishedFileName);
+}
+
+export function removeUnfinished(directory: string): void {
+  for (const suffix of ['', lockSuffix]) rmSync(unfinishedPath(directory) + suffix, { force: true });
+}
+
+/** A file's new name is on the disk when this returns. */
+export function syncDirectory(directory: string): void {
+  const handle = openSync(directory, 'r');
+  try {
+    fsyncSync(handle);
+  } finally {
+    closeSync(handle);
+  }
+}
+
+/** @throws PublicError INVALID, DAMAGED: what LMDB would not survive */
+function checkFile(path: string): void {
+  const { size } = statSync(path);
+  const first = Buffer.alloc(metaHeadBytes);
+  readAt(path, first, 0);
+  if (first.readUInt32LE(markAt) !== mark || first.readUInt32LE(formatAt) !== lmdbFormat) {
+    throw new PublicError(
+      'INVALID',
+      `${path} is no store of mutual-rooms, or its head is damaged: put a backup in its place, or correct data_dir`,
+    );
+  }
+  const pageBytes = first.readUInt32LE(pageBytesAt);
+  const second = Buffer.alloc(metaHeadBytes);
+  if (size >= 2 * pageBytes) readAt(path, second, pageBytes);
+  if (second.readUInt32LE(markAt) !== mark || second.readUInt32LE(formatAt) !== lmdbFormat) {
+    throw new PublicError('DAMAGED', `${path} is damaged at its head: put a backup in its place`);
+  }
+}
+
+function readAt(path: string, target: Buffer, position: number): void {
+  const handle = openSync(path, 'r');
+  try {
+    readSync(handle, target, 0, target.length, position);
+  } finally {
+    closeSync(handle);
+  }
+}

@@ -1,0 +1,76 @@
+/**
+ * What a store says of itself: that it is ours and of which format, the identity of its numbering, and how rooms of
+ * earlier numberings are found in this one.
+ */
+import type { RandomBytes } from '../base/clock.js';
+import { PublicError } from '../base/errors.js';
+import { firstRoomOf, partitionOf, roomNoEnd, type RoomNo } from '../base/ids.js';
+import { portableCount, readPortable } from '../sets/portable.js';
+import { programName, storeFormat, type StoredEarlierEpoch } from './layout.js';
+import type { Environment } from './lmdb.js';
+import type { EarlierEpoch, Identity } from './store.js';
+
+/** Makes every table and what a store begins with. Only inside `Environment.write`. */
+export function newMeta(environment: Environment, random: RandomBytes): void {
+  environment.putMeta('format', { program: programName, format: storeFormat });
+  environment.putMeta('identity', { epoch: random(4).readUInt32BE(), tokenKey: random(32) });
+  environment.putMeta('earlier', []);
+  environment.putMeta('counts', { memberships: 0, users: 0 });
+}
+
+/** @throws PublicError INVALID: what this version cannot read; nothing has been changed */
+export function checkFormat(environment: Environment): void {
+  const stored = environment.getMeta('format');
+  if (stored?.program !== programName) {
+    throw new PublicError(
+      'INVALID',
+      `${environment.path} is the LMDB file of another program: give data_dir a folder of its own`,
+    );
+  }
+  if (stored.format > storeFormat) {
+    throw new PublicError(
+      'INVALID',
+      `${environment.path} has the format ${stored.format}, and this version reads up to ${storeFormat}: run the version that wrote it, or a newer one`,
+    );
+  }
+  if (stored.format !== storeFormat) {
+    throw new PublicError(
+      'INVALID',
+      `${environment.path} has the format ${stored.format}, which this version does not read any more: export it with the version that wrote it, and import that`,
+    );
+  }
+}
+
+export function identityOf(environment: Environment): Identity {
+  const identity = environment.getMeta('identity');
+  if (identity?.tokenKey.length !== 32) {
+    throw new PublicError('DAMAGED', `${environment.path} has no identity: put a backup in its place`);
+  }
+  return {
+    epoch: identity.epoch,
+    tokenKey: Buffer.from(identity.tokenKey),
+    earlier: (environment.getMeta('earlier') ?? []).map(earlierEpochOf),
+  };
+}
+
+function earlierEpochOf({ epoch, kept }: StoredEarlierEpoch): EarlierEpoch {
+  const rooms = new Uint32Array(portableCount(kept, kept.length));
+  readPortable(kept, kept.length, 0, roomNoEnd + 1, rooms);
+  const below = (room: number): number => {
+    let low = 0;
+    let high = rooms.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (rooms[middle] < room) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  };
+  return {
+    epoch,
+    translate: (start) => {
+      const first = firstRoomOf(partitionOf(start as RoomNo));
+      return first + below(start) - below(first);
+    },
+  };
+}

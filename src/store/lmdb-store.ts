@@ -1,0 +1,225 @@
+/**
+ * The store on disk: an LMDB environment in a data directory. Opens and checks it, and hands commits to its thread
+ * (writer-thread.ts). Who else reads the file (shards that load, a backup) opens it by `path`.
+ */
+import { renameSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { systemRandom, type RandomBytes } from '../base/clock.js';
+import { PublicError } from '../base/errors.js';
+import { partitionCount, type RoomNo, type UserNo } from '../base/ids.js';
+import { changesPerFoldMax } from '../base/limits.js';
+import { WorkerThread, workerUrl } from '../base/worker-thread.js';
+import type { Interner } from '../intern/interner.js';
+import type { NameChunk, Names } from '../intern/names.js';
+import { prepareDirectory, syncDirectory, unfinishedPath } from './data-directory.js';
+import { diskFaultOf, publicErrorOf } from './disk-fault.js';
+import { checkFormat, identityOf, newMeta } from './identity.js';
+import { cursorKey, nameCountsLength, userCountAt } from './layout.js';
+import { Environment } from './lmdb.js';
+import { makeOwner, release, takeOver } from './owner.js';
+import { restoreNames } from './restore-names.js';
+import type { Identity, Progress, Store, StoreBatch } from './store.js';
+import type { WriterAnswer, WriterTask } from './writer-thread.js';
+
+export interface LmdbStoreOptions {
+  readonly directory: string;
+  /** A file of this size takes no further commit. */
+  readonly bytesMax: number;
+  readonly random?: RandomBytes;
+}
+
+/** A thread that dies during a commit is replaced, and the commit made again; whose changes kill it so often does not. */
+const attemptsMax = 3;
+
+/** Names as the store's thread gets them: each chunk once. */
+class NamesSent {
+  readonly #names: Names;
+  #chunks = 0;
+
+  constructor(names: Names) {
+    this.#names = names;
+  }
+
+  fresh(): readonly NameChunk[] {
+    const { chunks } = this.#names;
+    const fresh = chunks.slice(this.#chunks);
+    this.#chunks = chunks.length;
+    return fresh;
+  }
+}
+
+interface Writer {
+  readonly thread: WorkerThread<WriterTask>;
+  readonly users: NamesSent;
+  readonly rooms: NamesSent;
+}
+
+export class LmdbStore implements Store {
+  readonly identity: Identity;
+  readonly path: string;
+  failure: string | undefined;
+  debt = 0;
+  readonly #environment: Environment;
+  readonly #instance: string;
+  readonly #bytesMax: number;
+  #users: Interner<UserNo> | undefined;
+  #rooms: Interner<RoomNo> | undefined;
+  #writer: Writer | undefined;
+  /** How many names of each kind are stored. */
+  #stored = new Uint32Array(nameCountsLength);
+  #closing: Promise<void> | undefined;
+
+  /**
+   * Opens the store of a directory, or makes one there.
+   * @throws PublicError INVALID, DAMAGED, UNAVAILABLE, FULL
+   */
+  static async open(options: LmdbStoreOptions): Promise<LmdbStore> {
+    const random = options.random ?? systemRandom;
+    const { path, isNew } = prepareDirectory(options.directory);
+    try {
+      if (isNew) await createStore(path, random);
+      const environment = new Environment({ path });
+      try {
+        checkFormat(environment);
+        const instance = random(16).toString('hex');
+        environment.write(() => takeOver(environment, makeOwner(instance)));
+        return new LmdbStore(environment, instance, options.bytesMax);
+      } catch (error) {
+        await environment.close();
+        throw error;
+      }
+    } catch (error) {
+      throw publicErrorOf(diskFaultOf(error), error);
+    }
+  }
+
+  private constructor(environment: Environment, instance: string, bytesMax: number) {
+    this.#environment = environment;
+    this.path = environment.path;
+    this.#instance = instance;
+    this.#bytesMax = bytesMax;
+    this.identity = identityOf(environment);
+  }
+
+  cursor(source: string): Uint8Array | undefined {
+    return this.#environment.getBytes(cursorKey(source));
+  }
+
+  async restoreNames(
+    users: Interner<UserNo>,
+    rooms: Interner<RoomNo>,
+    onProgress: Progress = () => undefined,
+  ): Promise<void> {
+    this.#users = users;
+    this.#rooms = rooms;
+    await restoreNames(this.#environment, users, rooms, onProgress);
+    this.#stored = this.#nameCounts();
+    // Now, so that the first commit does not wait for a thread to start.
+    await this.#openWriter();
+  }
+
+  async commit({ changes, cursors }: StoreBatch): Promise<void> {
+    const counts = this.#nameCounts();
+    const isGrown = counts.some((count, at) => count !== this.#stored[at]);
+    await this.#run((writer) => ({
+      kind: 'commit',
+      commit: { changes, cursors, nameCounts: isGrown ? counts : undefined },
+      userChunks: writer.users.fresh(),
+      roomChunks: writer.rooms.fresh(),
+    }));
+    this.#stored = counts;
+  }
+
+  async settle(): Promise<void> {
+    await this.#run(() => ({ kind: 'fold', changesMax: changesPerFoldMax }));
+  }
+
+  async close(): Promise<void> {
+    this.#closing ??= this.#close();
+    await this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    const isWritable = this.failure === undefined;
+    this.failure ??= 'the store is closed';
+    const writer = this.#writer;
+    if (writer !== undefined && writer.thread.failure === undefined) {
+      await writer.thread.run({ kind: 'close' });
+      await writer.thread.close('the store is closed');
+    }
+    if (isWritable) release(this.#environment, this.#instance);
+    await this.#environment.close();
+  }
+
+  async #run(makeTask: (writer: Writer) => WriterTask): Promise<void> {
+    for (let attempt = 1; ; attempt += 1) {
+      if (this.failure !== undefined) throw new PublicError('UNAVAILABLE', this.failure);
+      let answer: WriterAnswer;
+      let writer: Writer | undefined;
+      try {
+        writer = this.#writer ?? (await this.#openWriter());
+        answer = await writer.thread.run<WriterAnswer>(makeTask(writer));
+      } catch (error) {
+        // The thread is gone, and nobody knows whether it had committed: doing it again does no harm.
+        this.#writer = undefined;
+        if (error instanceof PublicError || attempt === attemptsMax)
+          throw publicErrorOf(diskFaultOf(error), error);
+        continue;
+      }
+      this.debt = answer.debt;
+      if (answer.fault === undefined) return;
+      if (answer.fault.isFinal) this.failure = answer.fault.message;
+      throw publicErrorOf(answer.fault);
+    }
+  }
+
+  async #openWriter(): Promise<Writer> {
+    if (this.#users === undefined || this.#rooms === undefined)
+      throw new PublicError('UNAVAILABLE', 'the names of the store are not read yet');
+    const thread = new WorkerThread<WriterTask>({
+      url: workerUrl('store/writer-thread', import.meta.url),
+      tasksAtThread: 1,
+      onFailure: () => {
+        this.#writer = undefined;
+      },
+    });
+    const { fault } = await thread.run<WriterAnswer>({
+      kind: 'open',
+      path: this.path,
+      instance: this.#instance,
+      bytesMax: this.#bytesMax,
+    });
+    if (fault !== undefined) {
+      await thread.close(fault.message);
+      throw publicErrorOf(fault);
+    }
+    this.#writer = {
+      thread,
+      users: new NamesSent(this.#users.names),
+      rooms: new NamesSent(this.#rooms.names),
+    };
+    return this.#writer;
+  }
+
+  #nameCounts(): Uint32Array<ArrayBuffer> {
+    const counts = new Uint32Array(nameCountsLength);
+    if (this.#users === undefined || this.#rooms === undefined) return counts;
+    for (let lane = 0; lane < partitionCount; lane += 1) counts[lane] = this.#rooms.names.countOf(lane);
+    // Nobody has the first number of users, and no name.
+    counts[userCountAt] = this.#users.names.countOf(0) - 1;
+    return counts;
+  }
+}
+
+/** Made beside its place and then moved there, so that a store is whole or is not there. */
+async function createStore(path: string, random: RandomBytes): Promise<void> {
+  const unfinished = unfinishedPath(dirname(path));
+  const environment = new Environment({ path: unfinished, create: true });
+  try {
+    environment.write(() => newMeta(environment, random));
+  } finally {
+    await environment.close();
+  }
+  renameSync(unfinished, path);
+  syncDirectory(dirname(path));
+}

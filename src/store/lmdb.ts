@@ -1,0 +1,258 @@
+/**
+ * The only import of `lmdb`: an environment with the tables of layout.ts, and how they are read and written.
+ *
+ * Values are read in place: `get` and `Scan.next` leave them in `bytes` up to `length`, and the next read of any table
+ * overwrites them. So a scan makes no object a record (13 million small records a second against 5).
+ *
+ * Every write is part of a transaction (`write`), which is on the disk when it returns: `overlappingSync` is off.
+ * One process may open a file many times, in any thread: LMDB's environment is shared between them. What the package
+ * does with what is no LMDB file is a crash, so file-check.ts looks first.
+ */
+import { open, type Database, type RootDatabase, type TransactionFlags } from 'lmdb';
+import type { Meta } from './layout.js';
+
+/** Address space, not memory. Beyond it LMDB maps the file anew, and keeps the old map for those who still read. */
+const mapBytes = 2 ** 38;
+
+/** Tables in an environment, and some more for later formats. */
+const tablesMax = 16;
+
+/** `SYNCHRONOUS_COMMIT`: the package declares the enum, but does not export it. One that throws is aborted all the same. */
+const synchronousCommit = 2 as TransactionFlags;
+
+/** What a scan and several `get`s see together: the state at one commit. Ends with `done`: until then no page is used again. */
+export interface Snapshot {
+  done(): void;
+}
+
+interface ReadTransaction extends Snapshot {
+  readonly address?: number;
+}
+
+/** Takes what is read as it lies in the package's buffer. */
+class InPlace {
+  bytes: Uint8Array = new Uint8Array(0);
+
+  encode(value: Uint8Array): Uint8Array {
+    return value;
+  }
+
+  decode(bytes: Uint8Array): true {
+    this.bytes = bytes;
+    return true;
+  }
+}
+
+export class Table<Key extends number | Uint8Array> {
+  readonly #database: Database<unknown, Key>;
+  readonly #inPlace: InPlace;
+
+  constructor(database: Database<unknown, Key>, inPlace: InPlace) {
+    this.#database = database;
+    this.#inPlace = inPlace;
+  }
+
+  /** The value that was read last; it may be longer: only `length` bytes are the value's. */
+  get bytes(): Uint8Array {
+    return this.#inPlace.bytes;
+  }
+
+  get length(): number {
+    return this.#inPlace.bytes.length;
+  }
+
+  /** Records of the table. */
+  get count(): number {
+    return (this.#database.getStats() as { entryCount: number }).entryCount;
+  }
+
+  /** Reads the value of a key. @returns whether there is one */
+  get(key: Key, snapshot?: Snapshot): boolean {
+    return this.#database.get(key, optionsOf(snapshot)) !== undefined;
+  }
+
+  /** Only inside `Environment.write`. The value is copied. */
+  put(key: Key, value: Uint8Array): void {
+    void this.#database.put(key, value);
+  }
+
+  /** Only inside `Environment.write`. */
+  remove(key: Key): void {
+    void this.#database.remove(key);
+  }
+
+  /** Goes over the records from `start` on (included) to `end` (not included), by ascending key. */
+  scan(range: { start?: Key; end?: Key }, snapshot?: Snapshot): Scan<Key> {
+    return new Scan(this.#database, this.#inPlace, range, snapshot);
+  }
+}
+
+/** A table gone over record by record; the value of the last one is in `bytes`. */
+export class Scan<Key> {
+  readonly #iterator: Iterator<{ key: Key }>;
+  readonly #inPlace: InPlace;
+
+  constructor(
+    database: Database<unknown, Key & (number | Uint8Array)>,
+    inPlace: InPlace,
+    range: { start?: Key; end?: Key },
+    snapshot: Snapshot | undefined,
+  ) {
+    this.#inPlace = inPlace;
+    const options = { ...range, ...optionsOf(snapshot) } as object;
+    this.#iterator = database.getRange(options)[Symbol.iterator]() as Iterator<{ key: Key }>;
+  }
+
+  get bytes(): Uint8Array {
+    return this.#inPlace.bytes;
+  }
+
+  get length(): number {
+    return this.#inPlace.bytes.length;
+  }
+
+  /** @returns the next key, or undefined after the last one */
+  next(): Key | undefined {
+    const result = this.#iterator.next();
+    return result.done === true ? undefined : result.value.key;
+  }
+
+  /** Ends a scan that was not gone to its end. */
+  close(): void {
+    this.#iterator.return?.();
+  }
+}
+
+export interface EnvironmentOptions {
+  /** The file. */
+  readonly path: string;
+  /** Writes nothing, takes no lock; a file that is not there is an error. */
+  readonly readOnly?: boolean;
+  /** Makes the tables. Else, one that is missing is an error. */
+  readonly create?: boolean;
+}
+
+export class Environment {
+  readonly path: string;
+  readonly #root: RootDatabase<unknown, string>;
+  readonly #meta: Database<unknown, string>;
+  readonly #create: boolean;
+  /** User names, by block. */
+  readonly userNames: Table<number>;
+  /** Room names, by partition and block. */
+  readonly roomNames: Table<number>;
+  /** Room sets, by user. */
+  readonly users: Table<number>;
+  /** Room sets of users in very many rooms, by partition and user. */
+  readonly parts: Table<Uint8Array>;
+  /** Changes that are not folded into the room sets yet, by the number of their commit. */
+  readonly recent: Table<number>;
+
+  constructor({ path, readOnly = false, create = false }: EnvironmentOptions) {
+    this.path = path;
+    this.#create = create;
+    this.#root = open<unknown, string>({
+      path,
+      readOnly,
+      noSubdir: true,
+      overlappingSync: false,
+      maxDbs: tablesMax,
+      mapSize: mapBytes,
+      // Names are personal data: only who runs the server reads them.
+      permissionsMode: 0o600,
+    } as Parameters<typeof open<unknown, string>>[0]);
+    try {
+      // All at once: opening one ends the snapshots that there are, and cannot be done in a transaction.
+      this.#meta = this.#open('meta', { encoding: 'msgpack' });
+      this.userNames = this.#table('user_names', { keyEncoding: 'uint32' });
+      this.roomNames = this.#table('room_names', { keyEncoding: 'uint32' });
+      this.users = this.#table('users', { keyEncoding: 'uint32' });
+      this.parts = this.#table('parts', { keyEncoding: 'binary' });
+      this.recent = this.#table('recent', {});
+    } catch (error) {
+      void this.#root.close();
+      throw error;
+    }
+  }
+
+  getMeta<Name extends keyof Meta>(name: Name, snapshot?: Snapshot): Meta[Name] | undefined {
+    return this.#meta.get(name, optionsOf(snapshot)) as Meta[Name] | undefined;
+  }
+
+  /** Only inside `write`. */
+  putMeta<Name extends keyof Meta>(name: Name, value: Meta[Name]): void {
+    void this.#meta.put(name, value);
+  }
+
+  /** Only inside `write`. */
+  removeMeta(name: keyof Meta): void {
+    void this.#meta.remove(name);
+  }
+
+  /** Cursors and whatever else is kept as bytes under a name. */
+  getBytes(name: string, snapshot?: Snapshot): Uint8Array | undefined {
+    return this.#meta.get(name, optionsOf(snapshot)) as Uint8Array | undefined;
+  }
+
+  /** Only inside `write`. */
+  putBytes(name: string, value: Uint8Array): void {
+    void this.#meta.put(name, value);
+  }
+
+  /** The names under which `putBytes` and `putMeta` kept something. */
+  metaNames(snapshot?: Snapshot): string[] {
+    return [...this.#meta.getKeys(optionsOf(snapshot) ?? {})];
+  }
+
+  /**
+   * One transaction: all of what `change` puts and removes is on the disk when this returns, or none of it.
+   * @throws what `change` throws, and what the disk answers; nothing is written then
+   */
+  write(change: () => void): void {
+    this.#root.transactionSync(change, synchronousCommit);
+  }
+
+  /** The state as of now, for reads that belong together. */
+  snapshot(): Snapshot {
+    return this.#root.useReadTransaction();
+  }
+
+  /** Bytes of the file that are in use, or were once. */
+  get bytes(): number {
+    const { lastPageNumber, pageSize } = this.#root.getStats() as Record<string, number>;
+    return (lastPageNumber + 1) * pageSize;
+  }
+
+  /** Copies the state as of now to another file, without the pages that are free. */
+  async copyTo(path: string): Promise<void> {
+    await this.#root.backup(path, true);
+  }
+
+  async close(): Promise<void> {
+    await this.#root.close();
+  }
+
+  #table<Key extends number | Uint8Array>(name: string, options: object): Table<Key> {
+    const inPlace = new InPlace();
+    return new Table<Key>(this.#open(name, { ...options, encoder: inPlace }), inPlace);
+  }
+
+  #open<Key extends number | string | Uint8Array>(name: string, options: object): Database<unknown, Key> {
+    const database = this.#root.openDB<unknown, Key>(name, { ...options, create: this.#create } as object) as
+      Database<unknown, Key> | undefined;
+    if (database === undefined) throw new MissingTable(name);
+    return database;
+  }
+}
+
+/** The file is an LMDB environment, but not one of ours. */
+export class MissingTable extends Error {
+  override name = 'MissingTable';
+  constructor(table: string) {
+    super(`there is no table ${table}`);
+  }
+}
+
+function optionsOf(snapshot: Snapshot | undefined): { transaction: never } | undefined {
+  return snapshot === undefined ? undefined : { transaction: snapshot as ReadTransaction as never };
+}

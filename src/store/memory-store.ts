@@ -1,0 +1,40 @@
+/**
+ * The store of those who keep nothing: a commit is safe at once, for as long as the process lives. Memberships are held
+ * by the shards alone, so a shard that dies cannot be loaded again.
+ */
+import { systemRandom, type RandomBytes } from '../base/clock.js';
+import { PublicError } from '../base/errors.js';
+import type { Identity, Store, StoreBatch } from './store.js';
+
+export class MemoryStore implements Store {
+  readonly identity: Identity;
+  readonly path = undefined;
+  readonly debt = 0;
+  failure: string | undefined;
+  readonly #cursors = new Map<string, Uint8Array>();
+
+  constructor(random: RandomBytes = systemRandom) {
+    this.identity = { tokenKey: random(32), epoch: random(4).readUInt32BE(), earlier: [] };
+  }
+
+  cursor(source: string): Uint8Array | undefined {
+    return this.#cursors.get(source);
+  }
+
+  async restoreNames(): Promise<void> {
+    // There were none before this process.
+  }
+
+  async commit({ cursors = [] }: StoreBatch): Promise<void> {
+    if (this.failure !== undefined) throw new PublicError('UNAVAILABLE', this.failure);
+    for (const { source, value } of cursors) this.#cursors.set(source, Uint8Array.from(value));
+  }
+
+  async settle(): Promise<void> {
+    // Nothing is put off.
+  }
+
+  async close(): Promise<void> {
+    this.failure = 'the store is closed';
+  }
+}

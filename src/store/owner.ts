@@ -1,0 +1,73 @@
+/**
+ * One process writes a store. Each opening puts its name into the store, and each transaction looks whether it is still
+ * there: two that write would give the same numbers to different names. So whatever happens, the one that was there
+ * first writes nothing any more once another one has opened the store.
+ *
+ * That it does not come to this, an opening first asks whether the last owner is alive: a process of this machine with
+ * that number which was started at that time. It cannot see into another container; there the check above decides.
+ */
+import { readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { PublicError } from '../base/errors.js';
+import type { StoredOwner } from './layout.js';
+import type { Environment } from './lmdb.js';
+
+/** @param instance random */
+export function makeOwner(instance: string): StoredOwner {
+  return { instance, host: hostname(), pid: process.pid, started: startedOf(process.pid) };
+}
+
+/**
+ * Only inside `Environment.write`.
+ * @throws PublicError UNAVAILABLE when a living process owns the store
+ */
+export function takeOver(environment: Environment, owner: StoredOwner): void {
+  const before = environment.getMeta('owner');
+  if (before !== undefined && isAlive(before)) {
+    throw new PublicError(
+      'UNAVAILABLE',
+      `${environment.path} is in use by process ${before.pid}: stop that, or give each server a data_dir of its own`,
+    );
+  }
+  environment.putMeta('owner', owner);
+}
+
+/** @throws PublicError UNAVAILABLE when somebody else has opened the store since */
+export function checkOwner(environment: Environment, instance: string): void {
+  const owner = environment.getMeta('owner');
+  if (owner?.instance !== instance) {
+    throw new PublicError(
+      'UNAVAILABLE',
+      `process ${owner?.pid} on ${owner?.host} has opened ${environment.path} since: only one server may have it; nothing is written here any more`,
+    );
+  }
+}
+
+/** Nobody owns the store from now on, if it is still this one that does. */
+export function release(environment: Environment, instance: string): void {
+  environment.write(() => {
+    if (environment.getMeta('owner')?.instance === instance) environment.removeMeta('owner');
+  });
+}
+
+function isAlive({ pid, host, started }: StoredOwner): boolean {
+  if (host !== hostname()) return false;
+  try {
+    process.kill(pid, 0);
+  } catch (error) {
+    // It is there, but another user's.
+    if ((error as NodeJS.ErrnoException).code !== 'EPERM') return false;
+  }
+  return started === startedOf(pid);
+}
+
+/** When a process was started, in ticks since the machine was; empty where there is no /proc. */
+function startedOf(pid: number): string {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    // The second field is the program's name in parentheses, and may hold anything.
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+  } catch {
+    return '';
+  }
+}

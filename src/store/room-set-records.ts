@@ -1,0 +1,165 @@
+/**
+ * The room sets in the store, and how changes are folded into them. A user's rooms are one record, in Roaring's portable
+ * form; a user in more than `roomsPerRecordMax` rooms has a record for each partition, so that one room more or less
+ * rewrites a few of them and not all. In place of the one record there is then how many rooms the parts hold.
+ *
+ * Only inside `Environment.write`. Cost: a look-up and a write for each user, whatever the number of changes.
+ */
+import { partitionCount, partitionOf, roomNoEnd, type RoomNo } from '../base/ids.js';
+import { portableBytes, portableCount, readPortable, writePortable } from '../sets/portable.js';
+import {
+  partKeyBytes,
+  partsMarkBytes,
+  roomsPerRecordMax,
+  roomsPerRecordMin,
+  writePartKey,
+} from './layout.js';
+import type { Environment, Table } from './lmdb.js';
+
+/** One past every RoomNo, as `readPortable` wants it: the end of a container. */
+const roomsEnd = roomNoEnd + 1;
+
+export class RoomSetRecords {
+  readonly #users: Table<number>;
+  readonly #parts: Table<Uint8Array>;
+  /** By how much the folded changes have changed the counts since `clear`. */
+  memberships = 0;
+  users = 0;
+  #rooms = new Uint32Array(1024);
+  #merged = new Uint32Array(1024);
+  #value = new Uint8Array(4096);
+  readonly #partKey = new Uint8Array(partKeyBytes);
+  readonly #mark = new Uint32Array(1);
+
+  constructor(environment: Environment) {
+    this.#users = environment.users;
+    this.#parts = environment.parts;
+  }
+
+  clear(): void {
+    this.memberships = 0;
+    this.users = 0;
+  }
+
+  /**
+   * @param words room * 2 + joined, as shard/wire.ts has them; from `from` to `to` ascending, each room once
+   */
+  fold(user: number, words: Uint32Array, from: number, to: number): void {
+    const exists = this.#users.get(user);
+    if (exists && this.#users.length === partsMarkBytes) this.#foldParts(user, words, from, to);
+    else this.#foldRecord(user, exists, words, from, to);
+  }
+
+  #foldRecord(user: number, exists: boolean, words: Uint32Array, from: number, to: number): void {
+    const count = exists ? this.#read(this.#users, 0) : 0;
+    const next = this.#merge(count, words, from, to);
+    if (next === -1) return;
+    this.memberships += next - count;
+    if (count === 0) this.users += 1;
+    if (next === 0) {
+      this.users -= 1;
+      if (exists) this.#users.remove(user);
+    } else if (next <= roomsPerRecordMax) this.#users.put(user, this.#portable(this.#merged, 0, next));
+    else {
+      for (let start = 0; start < next;) {
+        const partition = partitionOf(this.#merged[start] as RoomNo);
+        let end = start + 1;
+        while (end < next && partitionOf(this.#merged[end] as RoomNo) === partition) end += 1;
+        this.#parts.put(this.#key(partition, user), this.#portable(this.#merged, start, end - start));
+        start = end;
+      }
+      this.#putMark(user, next);
+    }
+  }
+
+  #foldParts(user: number, words: Uint32Array, from: number, to: number): void {
+    const before = this.#readMark();
+    let total = before;
+    for (let start = from; start < to;) {
+      const partition = partitionOf((words[start] >>> 1) as RoomNo);
+      let end = start + 1;
+      while (end < to && partitionOf((words[end] >>> 1) as RoomNo) === partition) end += 1;
+      const key = this.#key(partition, user);
+      const count = this.#parts.get(key) ? this.#read(this.#parts, 0) : 0;
+      const next = this.#merge(count, words, start, end);
+      if (next === 0) this.#parts.remove(key);
+      else if (next !== -1) this.#parts.put(key, this.#portable(this.#merged, 0, next));
+      if (next !== -1) total += next - count;
+      start = end;
+    }
+    this.memberships += total - before;
+    if (total >= roomsPerRecordMin) {
+      if (total !== before) this.#putMark(user, total);
+      return;
+    }
+    let count = 0;
+    for (let partition = 0; partition < partitionCount; partition += 1) {
+      const key = this.#key(partition, user);
+      if (!this.#parts.get(key)) continue;
+      count += this.#read(this.#parts, count);
+      this.#parts.remove(key);
+    }
+    if (count === 0) {
+      this.users -= 1;
+      this.#users.remove(user);
+    } else this.#users.put(user, this.#portable(this.#rooms, 0, count));
+  }
+
+  /** Reads the set that a table was last asked for behind `at` others. @returns how many rooms it has */
+  #read(
+    { bytes, length }: Table<number | Uint8Array> | Table<number> | Table<Uint8Array>,
+    at: number,
+  ): number {
+    const count = portableCount(bytes, length);
+    if (at + count > this.#rooms.length) {
+      const larger = new Uint32Array((at + count) * 2);
+      larger.set(this.#rooms);
+      this.#rooms = larger;
+    }
+    return readPortable(bytes, length, 0, roomsEnd, at === 0 ? this.#rooms : this.#rooms.subarray(at));
+  }
+
+  /** Makes the next set out of the one that was read. @returns its count, or -1 when it is the same */
+  #merge(count: number, words: Uint32Array, from: number, to: number): number {
+    if (count + to - from > this.#merged.length) this.#merged = new Uint32Array((count + to - from) * 2);
+    const rooms = this.#rooms;
+    const merged = this.#merged;
+    let at = 0;
+    let end = 0;
+    let isSame = true;
+    for (let index = from; index < to; index += 1) {
+      const room = words[index] >>> 1;
+      const joined = (words[index] & 1) === 1;
+      while (at < count && rooms[at] < room) merged[end++] = rooms[at++];
+      const was = at < count && rooms[at] === room;
+      if (was) at += 1;
+      if (joined) merged[end++] = room;
+      if (joined !== was) isSame = false;
+    }
+    if (isSame) return -1;
+    while (at < count) merged[end++] = rooms[at++];
+    return end;
+  }
+
+  /** @returns a view that the next call overwrites */
+  #portable(rooms: Uint32Array, start: number, count: number): Uint8Array {
+    const bytes = portableBytes(rooms, start, count);
+    if (bytes > this.#value.length) this.#value = new Uint8Array(bytes * 2);
+    return this.#value.subarray(0, writePortable(rooms, start, count, this.#value, 0));
+  }
+
+  #key(partition: number, user: number): Uint8Array {
+    writePartKey(this.#partKey, partition, user);
+    return this.#partKey;
+  }
+
+  #putMark(user: number, count: number): void {
+    this.#mark[0] = count;
+    this.#users.put(user, new Uint8Array(this.#mark.buffer));
+  }
+
+  #readMark(): number {
+    new Uint8Array(this.#mark.buffer).set(this.#users.bytes.subarray(0, partsMarkBytes));
+    return this.#mark[0];
+  }
+}

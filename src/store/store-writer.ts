@@ -1,0 +1,253 @@
+/**
+ * What writes the store, in the order of its calls: commits of batches, and the folding of what was committed into the
+ * room sets. Synchronous: it runs in a thread of its own (writer-thread.ts), and in whatever has the store for itself.
+ *
+ * A commit writes the changes one behind the other into the table `recent`: a few pages, whatever the number of users.
+ * Writing a room set means writing a page of four kilobytes, and random users have a page each: on the disk of
+ * native-notes.md that is 65,000 changes a second, and every small writer waits behind a large one. So changes are
+ * collected in generations of `recentChangesMax` and folded in by ascending user, when several fall on a page.
+ *
+ * Invariant: the records, and then all of `recent` in order, are what was committed. Folding a change twice equals once,
+ * because it says what holds; so a fold that was broken off begins anew. What was folded is removed from `recent` oldest
+ * first: what is left of a generation still ends in what holds.
+ *
+ * Each transaction makes sure that the store has not been opened by somebody else meanwhile (owner.ts).
+ */
+import { PublicError } from '../base/errors.js';
+import { recentChangesMax, recentCommitsMax } from '../base/limits.js';
+import type { Names } from '../intern/names.js';
+import { cursorKey, userCountAt, type StoredCounts } from './layout.js';
+import type { Environment } from './lmdb.js';
+import { NameBlocks, readNameCounts } from './name-blocks.js';
+import { checkOwner } from './owner.js';
+import { RecentChanges, type SortedChanges } from './recent-changes.js';
+import { RoomSetRecords } from './room-set-records.js';
+
+/** How far a source has been read, under its name. */
+export interface StoredCursor {
+  readonly source: string;
+  readonly value: Uint8Array;
+}
+
+export interface Commit {
+  /** As shard/wire.ts lays changes out. */
+  readonly changes: Uint32Array;
+  /** How many names there are by now, as layout.ts counts them; undefined when there are none since the commit before. */
+  readonly nameCounts?: Uint32Array | undefined;
+  readonly cursors?: readonly StoredCursor[] | undefined;
+}
+
+/** Changes, with the numbers of the commits that brought them. */
+class Generation {
+  readonly changes: RecentChanges;
+  firstCommit: number;
+  commitsEnd: number;
+
+  constructor(userCount: number, firstCommit: number) {
+    this.changes = new RecentChanges(userCount);
+    this.firstCommit = firstCommit;
+    this.commitsEnd = firstCommit;
+  }
+
+  get commits(): number {
+    return this.commitsEnd - this.firstCommit;
+  }
+}
+
+/** Where folding has come to. */
+interface Position {
+  bucket: number;
+  /** Of the bucket's sorted changes. */
+  at: number;
+  /** Commits that have been removed. */
+  removed: number;
+}
+
+export class StoreWriter {
+  readonly #environment: Environment;
+  readonly #instance: string;
+  readonly #bytesMax: number;
+  readonly #names: NameBlocks;
+  readonly #records: RoomSetRecords;
+  #counts: StoredCounts;
+  #userCount: number;
+  #collected: Generation;
+  /** What is being folded, and how far it has come. */
+  #folding: Generation | undefined;
+  #position: Position = { bucket: 0, at: 0, removed: 0 };
+  #sorted: SortedChanges | undefined;
+  /** Of what is folded, what the commits so far ask for. */
+  #debt = 0;
+
+  /**
+   * @param users names in the memory that the numbers of the commits are of
+   * @param instance of the owner (owner.ts)
+   * @param bytesMax a file of this size takes no further commit
+   */
+  constructor(environment: Environment, users: Names, rooms: Names, instance: string, bytesMax: number) {
+    this.#environment = environment;
+    this.#instance = instance;
+    this.#bytesMax = bytesMax;
+    this.#names = new NameBlocks(environment, users, rooms);
+    this.#records = new RoomSetRecords(environment);
+    this.#counts = environment.getMeta('counts') ?? { memberships: 0, users: 0 };
+    this.#userCount = readNameCounts(environment)[userCountAt];
+    this.#collected = this.#readRecent();
+  }
+
+  /** @throws PublicError FULL, UNAVAILABLE, and what the disk answers; nothing is written then */
+  commit({ changes, nameCounts, cursors = [] }: Commit): void {
+    const { bytes } = this.#environment;
+    if (bytes >= this.#bytesMax) {
+      throw new PublicError(
+        'FULL',
+        `the store has reached store.bytes_max (${bytes} of ${this.#bytesMax} bytes): raise it, or run "mutual-rooms compact"`,
+      );
+    }
+    const { recent } = this.#environment;
+    const number = this.#collected.commitsEnd;
+    this.#write(() => {
+      if (nameCounts !== undefined) this.#names.write(nameCounts);
+      if (changes.length > 0)
+        recent.put(number, new Uint8Array(changes.buffer, changes.byteOffset, changes.byteLength));
+      for (const { source, value } of cursors) this.#environment.putBytes(cursorKey(source), value);
+    });
+    if (nameCounts !== undefined) {
+      this.#names.stored(nameCounts);
+      this.#userCount = nameCounts[userCountAt];
+    }
+    if (changes.length === 0) return;
+    this.#collected.changes.add(changes);
+    this.#collected.commitsEnd += 1;
+    this.#beginFolding();
+    // Twice as much is folded as comes in: a generation is folded before the next one is full.
+    if (this.#folding !== undefined) this.#debt += changes.length + 256;
+  }
+
+  /** Changes that are to be folded before the next large commit. */
+  get debt(): number {
+    return this.#folding === undefined ? 0 : this.#debt;
+  }
+
+  /** Folds about so many changes, in one transaction. @throws what the disk answers; nothing is folded then */
+  fold(changesMax: number): void {
+    const generation = this.#folding;
+    if (generation === undefined) return;
+    const before = { ...this.#position };
+    let folded = 0;
+    try {
+      this.#write(() => {
+        folded = this.#foldChanges(generation.changes, changesMax);
+        folded += this.#removeFolded(generation, changesMax - folded);
+        const { memberships, users } = this.#counts;
+        this.#environment.putMeta('counts', {
+          memberships: memberships + this.#records.memberships,
+          users: users + this.#records.users,
+        });
+      });
+    } catch (error) {
+      this.#position = before;
+      this.#sorted = undefined;
+      throw error;
+    }
+    this.#counts = {
+      memberships: this.#counts.memberships + this.#records.memberships,
+      users: this.#counts.users + this.#records.users,
+    };
+    for (let bucket = before.bucket; bucket < this.#position.bucket; bucket += 1)
+      generation.changes.drop(bucket);
+    this.#debt = Math.max(0, this.#debt - folded);
+    if (this.#position.removed < generation.commits) return;
+    this.#folding = undefined;
+    this.#debt = 0;
+    this.#beginFolding();
+  }
+
+  /** Folds all there is: for whoever wants the records alone to be the whole state. */
+  foldAll(): void {
+    while (this.#folding !== undefined || this.#collected.commits > 0) {
+      if (this.#folding === undefined) this.#foldCollected();
+      this.fold(changesPerTransaction);
+    }
+  }
+
+  #write(change: () => void): void {
+    this.#records.clear();
+    this.#environment.write(() => {
+      checkOwner(this.#environment, this.#instance);
+      change();
+    });
+  }
+
+  /** What an earlier process left unfolded. */
+  #readRecent(): Generation {
+    const scan = this.#environment.recent.scan({});
+    let generation: Generation | undefined;
+    for (let number = scan.next(); number !== undefined; number = scan.next()) {
+      generation ??= new Generation(this.#userCount, number);
+      generation.changes.add(wordsOf(scan.bytes, scan.length));
+      generation.commitsEnd = number + 1;
+    }
+    return generation ?? new Generation(this.#userCount, 0);
+  }
+
+  #beginFolding(): void {
+    const { changes, commits } = this.#collected;
+    if (this.#folding !== undefined) return;
+    if (changes.count >= recentChangesMax || commits >= recentCommitsMax) this.#foldCollected();
+  }
+
+  #foldCollected(): void {
+    this.#folding = this.#collected;
+    this.#collected = new Generation(this.#userCount, this.#folding.commitsEnd);
+    this.#position = { bucket: 0, at: 0, removed: 0 };
+    this.#sorted = undefined;
+  }
+
+  /** @returns how many were folded */
+  #foldChanges(changes: RecentChanges, changesMax: number): number {
+    const position = this.#position;
+    let folded = 0;
+    while (position.bucket < changes.bucketCount && folded < changesMax) {
+      this.#sorted ??= changes.sorted(position.bucket);
+      const { users, words } = this.#sorted;
+      while (position.at < users.length && folded < changesMax) {
+        let end = position.at + 1;
+        while (end < users.length && users[end] === users[position.at]) end += 1;
+        this.#records.fold(users[position.at], words, position.at, end);
+        folded += end - position.at;
+        position.at = end;
+      }
+      if (position.at < users.length) break;
+      // Changes that a later one made void cost nothing more, but they were asked for.
+      folded += changes.countIn(position.bucket) - users.length;
+      position.bucket += 1;
+      position.at = 0;
+      this.#sorted = undefined;
+    }
+    return folded;
+  }
+
+  /** Once all is folded: removes the commits, oldest first. @returns how many */
+  #removeFolded({ changes, firstCommit, commits }: Generation, commitsMax: number): number {
+    const position = this.#position;
+    if (position.bucket < changes.bucketCount) return 0;
+    let removed = 0;
+    while (position.removed < commits && removed < commitsMax) {
+      this.#environment.recent.remove(firstCommit + position.removed);
+      position.removed += 1;
+      removed += 1;
+    }
+    return removed;
+  }
+}
+
+/** For whoever folds with nobody waiting. */
+const changesPerTransaction = 16_384;
+
+/** A copy, because what is stored need not begin at a whole word. */
+export function wordsOf(bytes: Uint8Array, length: number): Uint32Array {
+  const words = new Uint32Array(length >>> 2);
+  new Uint8Array(words.buffer).set(bytes.subarray(0, words.byteLength));
+  return words;
+}

@@ -1,0 +1,59 @@
+/**
+ * Where the index is kept beyond the process: names, memberships, how far sources have been read, and what page tokens
+ * hang on. Two implementations, one contract suite: `LmdbStore` on disk, `MemoryStore` for those who keep nothing.
+ * The ingest is the only caller of `commit`; the app opens and closes.
+ *
+ * Promise: what `commit` resolved for is there after a crash, whole. What it rejected is not there, nor any part of it,
+ * unless it was the answer that was lost: then the same changes may be committed again, which does no harm.
+ */
+import type { RoomNo, UserNo } from '../base/ids.js';
+import type { Interner } from '../intern/interner.js';
+import type { StoredCursor } from './store-writer.js';
+
+/** What page tokens hang on: they open as long as these are the same. */
+export interface Identity {
+  /** 32 bytes. */
+  readonly tokenKey: Buffer;
+  /** Of the numbering. */
+  readonly epoch: number;
+  /** Numberings that ended not long ago, oldest first: how a RoomNo of each is found in the next one. */
+  readonly earlier: readonly EarlierEpoch[];
+}
+
+export interface EarlierEpoch {
+  readonly epoch: number;
+  /** Where a page that began at `start` begins in the epoch after this one. */
+  translate(start: number): number;
+}
+
+export interface StoreBatch {
+  /** As shard/wire.ts lays changes out, in order. Names that they need are taken from the interners. */
+  readonly changes: Uint32Array;
+  /** How far sources have been read when these changes are made. */
+  readonly cursors?: readonly StoredCursor[];
+}
+
+/** Work that has been done of all that there is, in any unit. */
+export type Progress = (done: number, total: number) => void;
+
+export interface Store {
+  readonly identity: Identity;
+  /** The file that shards load their memberships from; undefined where there is none. */
+  readonly path: string | undefined;
+  /** Why nothing can be committed any more, or undefined. */
+  readonly failure: string | undefined;
+  /** How far a source was read at the last commit that said so. */
+  cursor(source: string): Uint8Array | undefined;
+  /** Gives the interners, which are empty, all names under their numbers. Lets other work in between. */
+  restoreNames(users: Interner<UserNo>, rooms: Interner<RoomNo>, onProgress: Progress): Promise<void>;
+  /**
+   * Resolves when the batch is safe. One at a time: who calls waits for the one before.
+   * @throws PublicError FULL, UNAVAILABLE: nothing of the batch is kept
+   */
+  commit(batch: StoreBatch): Promise<void>;
+  /** Work that was put off, in changes: `settle` before a large commit while there is some. */
+  readonly debt: number;
+  /** Does a part of that work, about two milliseconds. Not while a commit is under way. */
+  settle(): Promise<void>;
+  close(): Promise<void>;
+}

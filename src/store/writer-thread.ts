@@ -1,0 +1,61 @@
+/**
+ * What runs in the store's thread: a `StoreWriter`, and the tasks for it. Waiting for the disk holds nobody else up.
+ */
+import { assert } from '../base/assert.js';
+import { roomNames, userNames } from '../intern/interner.js';
+import type { NameChunk } from '../intern/names.js';
+import { diskFaultOf, type DiskFault } from './disk-fault.js';
+import { Environment } from './lmdb.js';
+import { StoreWriter, type Commit } from './store-writer.js';
+
+export type WriterTask =
+  | { readonly kind: 'open'; readonly path: string; readonly instance: string; readonly bytesMax: number }
+  | {
+      readonly kind: 'commit';
+      readonly commit: Commit;
+      /** What the names have grown by since the task before. */
+      readonly userChunks: readonly NameChunk[];
+      readonly roomChunks: readonly NameChunk[];
+    }
+  | { readonly kind: 'fold'; readonly changesMax: number }
+  | { readonly kind: 'close' };
+
+export interface WriterAnswer {
+  /** How much is to be folded before the next large commit. */
+  readonly debt: number;
+  /** Why nothing was written. */
+  readonly fault?: DiskFault;
+}
+
+const users = userNames();
+const rooms = roomNames();
+let environment: Environment | undefined;
+let writer: StoreWriter | undefined;
+
+export default async function run(task: WriterTask): Promise<WriterAnswer> {
+  try {
+    if (task.kind === 'open') open(task);
+    else if (task.kind === 'close') await environment?.close();
+    else write(task);
+    return { debt: writer?.debt ?? 0 };
+  } catch (error) {
+    return { debt: writer?.debt ?? 0, fault: diskFaultOf(error) };
+  }
+}
+
+function open({ path, instance, bytesMax }: WriterTask & { kind: 'open' }): void {
+  assert(environment === undefined, 'a writer is opened once');
+  environment = new Environment({ path });
+  writer = new StoreWriter(environment, users, rooms, instance, bytesMax);
+}
+
+function write(task: WriterTask & { kind: 'commit' | 'fold' }): void {
+  assert(writer !== undefined, 'a writer is opened first');
+  if (task.kind === 'fold') {
+    writer.fold(task.changesMax);
+    return;
+  }
+  users.adopt(task.userChunks);
+  rooms.adopt(task.roomChunks);
+  writer.commit(task.commit);
+}
