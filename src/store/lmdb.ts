@@ -8,7 +8,7 @@
  * One process may open a file many times, in any thread: LMDB's environment is shared between them. What the package
  * does with what is no LMDB file is a crash, so file-check.ts looks first.
  */
-import { open, type Database, type RootDatabase, type TransactionFlags } from 'lmdb';
+import { open, type Database, type RootDatabase } from 'lmdb';
 import type { Meta } from './layout.js';
 
 /** Address space, not memory. Beyond it LMDB maps the file anew, and keeps the old map for those who still read. */
@@ -18,7 +18,7 @@ const mapBytes = 2 ** 38;
 const tablesMax = 16;
 
 /** `SYNCHRONOUS_COMMIT`: the package declares the enum, but does not export it. One that throws is aborted all the same. */
-const synchronousCommit = 2 as TransactionFlags;
+const synchronousCommit = 2;
 
 /** What a scan and several `get`s see together: the state at one commit. Ends with `done`: until then no page is used again. */
 export interface Snapshot {
@@ -209,7 +209,7 @@ export class Environment {
    * @throws what `change` throws, and what the disk answers; nothing is written then
    */
   write(change: () => void): void {
-    this.#root.transactionSync(change, synchronousCommit);
+    this.#root.transactionSync(change, synchronousCommit as never);
   }
 
   /** The state as of now, for reads that belong together. */
