@@ -16,13 +16,14 @@ import { addMemberships } from './http/memberships.js';
 import { addMutualRooms } from './http/mutual-rooms.js';
 import { addHealth, addMetrics } from './http/operations.js';
 import { RateLimit } from './http/rate-limit.js';
+import { IndexInService, type Starting } from './http/served-index.js';
 import { createServer } from './http/server.js';
 import { addVersions } from './http/versions.js';
 import { Ingest } from './ingest/ingest.js';
 import { Metrics } from './metrics/metrics.js';
 import { LmdbStore } from './store/lmdb-store.js';
 import { MemoryStore } from './store/memory-store.js';
-import type { Progress, Store } from './store/store.js';
+import type { Store } from './store/store.js';
 
 export interface App {
   /** Where it listens. */
@@ -38,14 +39,14 @@ export interface App {
 
 export interface AppOptions {
   readonly logger: FastifyBaseLogger;
-  /** Told while the index is being loaded. */
-  readonly onProgress?: Progress;
+  /** Told, again and again, while the index is being opened. */
+  readonly onStarting?: (starting: Starting) => void;
 }
 
-/** @throws what `listen` throws when the address cannot be had, or the store; nothing stays open then */
+/** @throws what `listen` throws when the address cannot be had; nothing stays open then */
 export async function startApp(
   config: Config,
-  { logger, onProgress = () => undefined }: AppOptions,
+  { logger, onStarting = () => undefined }: AppOptions,
 ): Promise<App> {
   const metrics = new Metrics();
   /** What to close, last opened first. */
@@ -58,27 +59,9 @@ export async function startApp(
     for (const result of results) if (result.status === 'rejected') throw result.reason;
   };
   try {
-    const store = await openStore(config);
-    opened.push(store);
-    const engine = await MembershipEngine.openFor(store, {
-      shards: config.shards,
-      observer: metrics,
-      onShardFailure: (shard, reason) => {
-        metrics.shardFailed();
-        const whatNow =
-          store.path === undefined
-            ? 'restart and import again; until then all is 503'
-            : 'it is being loaded again from the store; until then all is 503';
-        logger.fatal({ shard, reason }, `a shard lost its memberships: ${whatNow}`);
-      },
-      onShardReload: (shard) => {
-        metrics.shardReloaded();
-        logger.warn({ shard }, 'the shard has been loaded again');
-      },
-    });
-    opened.push(engine);
-    metrics.watch(engine);
-    const ingest = new Ingest(engine, store);
+    const service = new IndexInService();
+    const index = new OpenedIndex(config, service, { metrics, logger, onStarting });
+    opened.push(index);
 
     const homeserver = config.homeserver === undefined ? undefined : new Homeserver(config.homeserver.url);
     const authenticator = openAuthenticator({
@@ -91,9 +74,8 @@ export async function startApp(
     const server = createServer({ logger, metrics });
     opened.push(server);
     addMutualRooms(server, {
-      engine,
+      service,
       authenticator,
-      tokens: new PageTokens({ identity: store.identity }),
       rateLimit:
         config.rateLimit === null
           ? undefined
@@ -108,10 +90,10 @@ export async function startApp(
               homeserver.versions(isOurs(config, credentials?.accessToken) ? undefined : credentials),
       advertiseV119: config.versions.advertiseV119,
     });
-    addHealth(server, engine);
+    addHealth(server, service);
     if (config.serviceToken !== undefined) {
       addMemberships(server, {
-        ingest,
+        service,
         metrics,
         serviceToken: config.serviceToken,
         bodyBytesMax: config.import.bodyBytesMax,
@@ -128,16 +110,16 @@ export async function startApp(
       metricsUrl = await listen(own, config.metrics.listen);
     }
     const url = await listen(server, config.listen);
-    const ready = engine.load(store, onProgress);
+    const ready = index.open();
     // Whoever awaits it hears of it.
     ready.catch(() => undefined);
-    // Nothing to load is loaded at once.
-    if (store.path === undefined) await ready;
+    // Without a store there is nothing to wait for.
+    if (config.dataDir === null) await ready;
     return {
       url,
       ready,
       ...(metricsUrl === undefined ? {} : { metricsUrl }),
-      apply: (changes) => ingest.apply(changes),
+      apply: (changes) => service.get().ingest.apply(changes),
       close,
     };
   } catch (error) {
@@ -146,9 +128,77 @@ export async function startApp(
   }
 }
 
-async function openStore({ dataDir, store }: Config): Promise<Store> {
-  if (dataDir === null) return new MemoryStore();
-  return LmdbStore.open({ directory: dataDir, bytesMax: store.bytesMax });
+interface OpenedIndexDeps {
+  readonly metrics: Metrics;
+  readonly logger: FastifyBaseLogger;
+  readonly onStarting: (starting: Starting) => void;
+}
+
+/** Store, engine and ingest: opened while the server listens already, closed after it. */
+class OpenedIndex {
+  readonly #config: Config;
+  readonly #service: IndexInService;
+  readonly #deps: OpenedIndexDeps;
+  readonly #opened: { close(): Promise<void> }[] = [];
+  #opening: Promise<void> = Promise.resolve();
+
+  constructor(config: Config, service: IndexInService, deps: OpenedIndexDeps) {
+    this.#config = config;
+    this.#service = service;
+    this.#deps = deps;
+  }
+
+  /** @throws PublicError that says what is wrong with the store */
+  async open(): Promise<void> {
+    this.#opening = this.#open();
+    await this.#opening;
+  }
+
+  async close(): Promise<void> {
+    await this.#opening.catch(() => undefined);
+    for (const each of this.#opened.splice(0).reverse()) await each.close();
+  }
+
+  async #open(): Promise<void> {
+    const { metrics, logger } = this.#deps;
+    const store = await this.#openStore();
+    this.#opened.push(store);
+    const engine = await MembershipEngine.load(store, {
+      shards: this.#config.shards,
+      observer: metrics,
+      onProgress: (done, total) => this.#starting({ phase: 'loaded', share: done / Math.max(1, total) }),
+      onShardFailure: (shard, reason) => {
+        metrics.shardFailed();
+        const whatNow =
+          store.path === undefined
+            ? 'restart and import again; until then all is 503'
+            : 'it is being loaded again from the store; until then all is 503';
+        logger.fatal({ shard, reason }, `a shard lost its memberships: ${whatNow}`);
+      },
+      onShardReload: (shard) => {
+        metrics.shardReloaded();
+        logger.warn({ shard }, 'the shard has been loaded again');
+      },
+    });
+    this.#opened.push(engine);
+    metrics.watch(engine);
+    this.#service.open({
+      engine,
+      ingest: new Ingest(engine, store),
+      tokens: new PageTokens({ identity: store.identity }),
+    });
+  }
+
+  async #openStore(): Promise<Store> {
+    const { dataDir, store } = this.#config;
+    if (dataDir === null) return new MemoryStore();
+    return LmdbStore.open({ directory: dataDir, bytesMax: store.bytesMax });
+  }
+
+  #starting(starting: Starting): void {
+    this.#service.tell(starting);
+    this.#deps.onStarting(starting);
+  }
 }
 
 /** A token of the static table and the service token are no business of the homeserver's. */

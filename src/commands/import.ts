@@ -4,7 +4,7 @@
  * A rejected line is reported under its number in the file and does not stop the rest, unless `strict`: then nothing
  * behind it is sent. Cost: one batch of about `batchBytesMax` is held, whatever the length of the file.
  */
-import { Presets, SingleBar } from 'cli-progress';
+import type { SingleBar } from 'cli-progress';
 import { rejectedListedMax } from '../base/limits.js';
 import { loadConfig } from '../config/load.js';
 import { type Line, readLines } from '../source/lines.js';
@@ -12,6 +12,7 @@ import { itemOf } from '../source/ndjson.js';
 import { CommandError, exitCodes } from './command-error.js';
 import { type ImportInput, openInput } from './import-input.js';
 import { MembershipsClient } from './memberships-client.js';
+import { progressBar } from './progress-bar.js';
 import { serverUrl } from './server-url.js';
 import type { Terminal } from './terminal.js';
 
@@ -86,10 +87,7 @@ function makeClient({ config: file, url }: ImportOptions, terminal: Terminal): M
 /** Only where a person watches and the end is known. */
 function makeBar({ bytesTotal }: ImportInput, terminal: Terminal): SingleBar | undefined {
   if (!terminal.watched || bytesTotal === undefined) return undefined;
-  const bar = new SingleBar(
-    { format: '{bar} {percentage} % | {eta_formatted} left', stream: process.stderr, hideCursor: true },
-    Presets.shades_classic,
-  );
+  const bar = progressBar();
   bar.start(bytesTotal, 0);
   return bar;
 }

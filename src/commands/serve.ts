@@ -2,11 +2,17 @@
  * `serve`: the server, from its configuration until a signal. Logs go to stderr; stdout gets the one line that says
  * where it listens, once it does.
  */
+import type { SingleBar } from 'cli-progress';
 import { type DestinationStream, type Logger, pino } from 'pino';
 import { type App, startApp } from '../app.js';
 import { type Config, loadConfig } from '../config/load.js';
+import { startingText, type Starting } from '../http/served-index.js';
 import { listenFault } from './command-error.js';
+import { progressBar } from './progress-bar.js';
 import type { Terminal } from './terminal.js';
+
+/** How often the log says how far a start has come. */
+const saidEveryMs = 2000;
 
 export interface ServeOptions {
   readonly config?: string | undefined;
@@ -15,12 +21,44 @@ export interface ServeOptions {
 export async function serve({ config: file }: ServeOptions, terminal: Terminal): Promise<void> {
   const config = loadConfig({ file, env: terminal.env });
   const logger = makeLogger(config.logLevel, terminal);
-  const app = await start(config, logger);
+  const report = new StartReport(logger, terminal);
+  const app = await start(config, logger, (starting) => report.say(starting)).finally(() => report.end());
   const shards =
     config.shards === 0 ? 'inline' : `${config.shards} ${config.shards === 1 ? 'shard' : 'shards'}`;
+  const kept = config.dataDir === null ? 'memory only' : `store in ${config.dataDir}`;
   const metrics = app.metricsUrl === undefined ? '' : `, metrics on ${app.metricsUrl}`;
-  terminal.out(`mutual-rooms listens on ${app.url} (${shards}, memory only${metrics})\n`);
+  terminal.out(`mutual-rooms listens on ${app.url} (${shards}, ${kept}${metrics})\n`);
   await closeOnSignal(app, logger, terminal);
+}
+
+/** Says how far a start has come: by a bar where a person watches, and by a line in the log every few seconds. */
+class StartReport {
+  readonly #logger: Logger;
+  readonly #terminal: Terminal;
+  readonly #bar: SingleBar | undefined;
+  #phase: Starting['phase'] | undefined;
+  #saidAtMs = 0;
+
+  constructor(logger: Logger, terminal: Terminal) {
+    this.#logger = logger;
+    this.#terminal = terminal;
+    this.#bar = terminal.watched ? progressBar() : undefined;
+  }
+
+  say(starting: Starting): void {
+    if (this.#phase === undefined) this.#bar?.start(100, 0);
+    this.#bar?.update(Math.floor(starting.share * 100));
+    const nowMs = this.#terminal.clock.monotonicMs();
+    if (starting.phase !== this.#phase || nowMs - this.#saidAtMs >= saidEveryMs) {
+      this.#saidAtMs = nowMs;
+      this.#logger.info({ ...starting }, startingText(starting));
+    }
+    this.#phase = starting.phase;
+  }
+
+  end(): void {
+    if (this.#phase !== undefined) this.#bar?.stop();
+  }
 }
 
 export function makeLogger(level: string, terminal: Terminal): Logger {
@@ -28,12 +66,23 @@ export function makeLogger(level: string, terminal: Terminal): Logger {
   return pino({ level }, stderr);
 }
 
-/** @throws CommandError when the address cannot be listened on */
-export async function start(config: Config, logger: Logger): Promise<App> {
+/**
+ * @returns when the index is loaded
+ * @throws CommandError when the address cannot be listened on, PublicError when the store cannot be opened
+ */
+export async function start(
+  config: Config,
+  logger: Logger,
+  onStarting: (starting: Starting) => void = () => undefined,
+): Promise<App> {
+  let app: App | undefined;
   try {
-    return await startApp(config, { logger });
+    app = await startApp(config, { logger, onStarting });
+    await app.ready;
+    return app;
   } catch (error) {
     logger.debug({ err: error }, 'the server did not start');
+    await app?.close();
     throw listenFault(error) ?? error;
   }
 }

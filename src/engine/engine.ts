@@ -48,8 +48,8 @@ export interface EngineOptions {
   readonly observer?: FanOutObserver;
 }
 
-/** Of an engine that was loaded from a store. */
-export interface LoadedEngineOptions {
+export interface LoadedEngineOptions extends EngineOptions {
+  readonly onProgress: Progress;
   /** Called when a shard that lost its memberships has been loaded again. */
   readonly onShardReload?: (shard: number) => void;
 }
@@ -72,8 +72,6 @@ export class MembershipEngine {
   #lastTurn: Promise<unknown> = Promise.resolve();
   #shards: readonly Shard[] = [];
   #fanOuts: readonly FanOut[] = [];
-  /** What is being loaded, and how much of it is: until then there are no answers. */
-  #loading: { done: number; total: number } | undefined;
 
   /** Starts the shards. @throws PublicError INVALID when `shards` is no whole number from 0 to 64 */
   static async open(options: EngineOptions = {}): Promise<MembershipEngine> {
@@ -87,16 +85,19 @@ export class MembershipEngine {
   }
 
   /**
-   * The same, with what a store holds: `load` has to follow, and until it has ended there are no answers. Shards that die
-   * are loaded again. What is applied is not written to the store: the ingest does that.
+   * The same, with what a store holds: names are read on this thread, memberships in the shards, at the same time. Shards
+   * that die are loaded again. What is applied is not written to the store: the ingest does that.
+   * @throws PublicError DAMAGED, UNAVAILABLE
    */
-  static async openFor(
-    store: Store,
-    options: EngineOptions & LoadedEngineOptions,
-  ): Promise<MembershipEngine> {
+  static async load(store: Store, options: LoadedEngineOptions): Promise<MembershipEngine> {
     const engine = new MembershipEngine(options.shards ?? 0);
-    engine.#loading = { done: 0, total: 1 };
-    await engine.#openShards(options, store);
+    try {
+      await engine.#openShards(options, store);
+      await engine.#load(store, options.onProgress);
+    } catch (error) {
+      await engine.close();
+      throw error;
+    }
     return engine;
   }
 
@@ -114,45 +115,10 @@ export class MembershipEngine {
     return this.#shards.length;
   }
 
-  /** Why the engine cannot answer: it is loading, or the first shard's failure; undefined while it can. */
+  /** Why the engine cannot answer: the first shard's failure; undefined while it can. */
   get failure(): string | undefined {
-    if (this.#loading !== undefined) return `the index is being loaded: ${Math.floor(this.loaded * 100)} %`;
     for (const shard of this.#shards) if (shard.failure !== undefined) return shard.failure;
     return undefined;
-  }
-
-  /** How much of the store has been loaded, 0 to 1; 1 also where there is none. */
-  get loaded(): number {
-    return this.#loading === undefined ? 1 : this.#loading.done / Math.max(1, this.#loading.total);
-  }
-
-  /**
-   * Takes in what the store holds: names on this thread, memberships in the shards, at the same time.
-   * @throws PublicError DAMAGED, UNAVAILABLE: the engine is of no use then
-   */
-  async load(store: Store, onProgress: Progress): Promise<void> {
-    /** What each of those who load says: names, then the shards. */
-    const parts = Array.from({ length: this.#shards.length + 1 }, () => ({ done: 0, total: 0 }));
-    const progressOf =
-      (part: number): Progress =>
-      (done, total) => {
-        parts[part] = { done, total };
-        this.#loading = {
-          done: parts.reduce((sum, each) => sum + each.done, 0),
-          total: parts.reduce((sum, each) => sum + each.total, 0),
-        };
-        onProgress(this.#loading.done, this.#loading.total);
-      };
-    const { path } = store;
-    const names = store.restoreNames(this.#users, this.#rooms, progressOf(0));
-    const sets =
-      path === undefined
-        ? []
-        : this.#shards.map(async (shard, index) => {
-            this.#userShards.addAll(await shard.load(path, progressOf(index + 1)), index);
-          });
-    await Promise.all([names, ...sets]);
-    this.#loading = undefined;
   }
 
   /** How many questions wait for each shard. */
@@ -313,7 +279,7 @@ export class MembershipEngine {
   }
 
   async #openShards(
-    { shards = 0, onShardFailure, onShardReload, observer }: EngineOptions & LoadedEngineOptions,
+    { shards = 0, onShardFailure, onShardReload, observer }: Partial<LoadedEngineOptions>,
     store: Store | undefined,
   ): Promise<void> {
     const { names } = this.#rooms;
@@ -328,6 +294,28 @@ export class MembershipEngine {
         ? [new InlineShard(partitionRanges(1)[0], names)]
         : await Promise.all(partitionRanges(shards).map(open));
     this.#fanOuts = this.#shards.map((shard, index) => new FanOut(shard, index, observer));
+  }
+
+  async #load(store: Store, onProgress: Progress): Promise<void> {
+    /** What each of those who load says: names, then the shards. */
+    const parts = Array.from({ length: this.#shards.length + 1 }, () => ({ done: 0, total: 0 }));
+    const progressOf =
+      (part: number): Progress =>
+      (done, total) => {
+        parts[part] = { done, total };
+        onProgress(sumOf(parts.map((each) => each.done)), sumOf(parts.map((each) => each.total)));
+      };
+    const { path } = store;
+    const names = store.restoreNames(this.#users, this.#rooms, progressOf(0));
+    const sets =
+      path === undefined
+        ? []
+        : this.#shards.map(async (shard, index) => {
+            this.#userShards.addAll(await shard.load(path, progressOf(index + 1)), index);
+          });
+    // All of them end before anything is closed, whichever fails.
+    const results = await Promise.allSettled([names, ...sets]);
+    for (const result of results) if (result.status === 'rejected') throw result.reason;
   }
 
   async #page(users: readonly string[], start: number, limit: number, wantsJson: boolean): Promise<Page> {

@@ -10,12 +10,12 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Change } from '../base/change.js';
 import { MatrixError } from '../base/matrix-error.js';
 import { rejectedListedMax } from '../base/limits.js';
-import type { Ingest } from '../ingest/ingest.js';
 import type { Metrics } from '../metrics/metrics.js';
 import { readMsgpack } from '../source/msgpack.js';
 import { readNdjson } from '../source/ndjson.js';
 import { findBearerToken } from './access-token.js';
 import { sendJson } from './json.js';
+import type { IndexInService } from './served-index.js';
 
 const membershipsPath = '/_mutual_rooms/v1/memberships';
 
@@ -25,7 +25,7 @@ const readers = new Map([
 ]);
 
 export interface MembershipsDeps {
-  readonly ingest: Ingest;
+  readonly service: IndexInService;
   readonly metrics: Metrics;
   readonly serviceToken: string;
   readonly bodyBytesMax: number;
@@ -65,7 +65,7 @@ interface IngestAnswer {
 
 async function ingestBody(
   request: FastifyRequest,
-  { ingest, metrics, bodyBytesMax }: MembershipsDeps,
+  { service, metrics, bodyBytesMax }: MembershipsDeps,
 ): Promise<IngestAnswer> {
   const type = request.headers['content-type']?.split(';')[0].trim().toLowerCase() ?? '';
   const read = readers.get(type);
@@ -80,6 +80,7 @@ async function ingestBody(
       `Content-Encoding ${encoding} is not taken: send the body unpacked`,
     );
   }
+  const { ingest } = service.get();
   const result: IngestAnswer = { applied: 0, ignored: 0, rejected: [], rejected_count: 0 };
   const { raw } = request;
   // A stream that its reader leaves early would be destroyed, and the connection with it: nobody could read the answer.

@@ -8,18 +8,17 @@
  *   by path       GET .../uk.half-shot.msc2666/user/{mutual_rooms,shared_rooms}/{userId}
  *                                                      joined, count; all rooms up to `roomsPerPageMax`, no pages
  *
- * Checks come in this order: who asks (401, 403), how often (429), what for (400). So a stranger learns nothing.
+ * Checks come in this order: is there an index (503), who asks (401, 403), how often (429), what for (400). So a stranger learns nothing.
  * Invariant I8: who asks is what the authenticator says, never what the request says.
  */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Authenticator } from '../auth/authenticator.js';
 import { MatrixError } from '../base/matrix-error.js';
 import { roomsPerPageMax } from '../base/limits.js';
-import type { MembershipEngine } from '../engine/engine.js';
-import type { PageTokens } from '../engine/page-token.js';
 import { accessTokenOf, credentialsOf } from './access-token.js';
 import { sendJsonBytes } from './json.js';
 import type { RateLimit } from './rate-limit.js';
+import type { IndexInService } from './served-index.js';
 import { checkUserId } from './user-id.js';
 
 const unstablePrefix = '/_matrix/client/unstable/uk.half-shot.msc2666/user';
@@ -28,9 +27,8 @@ const unstablePrefix = '/_matrix/client/unstable/uk.half-shot.msc2666/user';
 const tokenPurpose = 'mutual_rooms';
 
 export interface MutualRoomsDeps {
-  readonly engine: MembershipEngine;
+  readonly service: IndexInService;
   readonly authenticator: Authenticator;
-  readonly tokens: PageTokens;
   /** Undefined: no limit. */
   readonly rateLimit: RateLimit | undefined;
   /** Rooms in a page, 1 to `roomsPerPageMax`. */
@@ -54,13 +52,14 @@ const unstable: Spelling = {
 export function addMutualRooms(app: FastifyInstance, deps: MutualRoomsDeps): void {
   const byQuery = (url: string, spelling: Spelling): void => {
     app.get<{ Querystring: Query }>(url, { config: { endpoint: 'mutual_rooms' } }, async (request, reply) => {
+      const { engine, tokens } = deps.service.get();
       const self = await whoAsks(deps, request);
       const other = theOther(request.query, self);
       const from = pageToken(request.query, spelling.tokenParams);
       const binding = { purpose: tokenPurpose, userId: self, otherId: other };
-      const start = from === undefined ? 0 : deps.tokens.open(from, binding);
-      const page = await deps.engine.mutualPage([self, other], start, deps.pageSize);
-      const next = page.nextStart === undefined ? undefined : deps.tokens.seal(page.nextStart, binding);
+      const start = from === undefined ? 0 : tokens.open(from, binding);
+      const page = await engine.mutualPage([self, other], start, deps.pageSize);
+      const next = page.nextStart === undefined ? undefined : tokens.seal(page.nextStart, binding);
       return sendJsonBytes(reply, answer(page.json, page.count, next, spelling.nextKeys));
     });
   };
@@ -74,10 +73,11 @@ export function addMutualRooms(app: FastifyInstance, deps: MutualRoomsDeps): voi
       url,
       { config: { endpoint: 'mutual_rooms_by_path' } },
       async (request, reply) => {
+        const { engine } = deps.service.get();
         const self = await whoAsks(deps, request);
         const other = request.params.userId;
         checkOther(other, self);
-        const page = await deps.engine.mutualPage([self, other], 0, roomsPerPageMax);
+        const page = await engine.mutualPage([self, other], 0, roomsPerPageMax);
         return sendJsonBytes(reply, answer(page.json, page.count, undefined, []));
       },
     );

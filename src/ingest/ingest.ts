@@ -53,9 +53,6 @@ export class Ingest {
    * @throws PublicError INVALID for an ID that is none, OVERLOADED, UNAVAILABLE, FULL
    */
   async apply(changes: readonly Change[], cursor?: StoredCursor): Promise<Applied> {
-    const { failure } = this.#engine;
-    if (failure !== undefined && this.#engine.loaded < 1)
-      throw new PublicError('UNAVAILABLE', failure, { retryAfterSeconds: 5 });
     if (this.#underWay >= ingestWaitingMax) {
       throw new PublicError(
         'OVERLOADED',

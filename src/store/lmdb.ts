@@ -18,7 +18,7 @@ const mapBytes = 2 ** 38;
 const tablesMax = 16;
 
 /** `SYNCHRONOUS_COMMIT`: the package declares the enum, but does not export it. One that throws is aborted all the same. */
-const synchronousCommit = 2;
+const synchronousCommit = 2 as unknown as Parameters<RootDatabase['transactionSync']>[1];
 
 /** What a scan and several `get`s see together: the state at one commit. Ends with `done`: until then no page is used again. */
 export interface Snapshot {
@@ -209,7 +209,7 @@ export class Environment {
    * @throws what `change` throws, and what the disk answers; nothing is written then
    */
   write(change: () => void): void {
-    this.#root.transactionSync(change, synchronousCommit as never);
+    this.#root.transactionSync(change, synchronousCommit);
   }
 
   /** The state as of now, for reads that belong together. */

@@ -10,6 +10,7 @@ const cli = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
 const env = {
   MUTUAL_ROOMS_AUTH_STATIC_TOKENS: '{"t":"@a:b"}',
   MUTUAL_ROOMS_SHARDS: '0',
+  MUTUAL_ROOMS_DATA_DIR: 'null',
   MUTUAL_ROOMS_LOG_LEVEL: 'warn',
 };
 

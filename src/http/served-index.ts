@@ -1,0 +1,53 @@
+/**
+ * What the endpoints answer from. While the index is being opened there is none: whoever asks for it gets a 503 that says
+ * how far it is.
+ */
+import { PublicError } from '../base/errors.js';
+import type { MembershipEngine } from '../engine/engine.js';
+import type { PageTokens } from '../engine/page-token.js';
+import type { Ingest } from '../ingest/ingest.js';
+
+export interface ServedIndex {
+  readonly engine: MembershipEngine;
+  readonly ingest: Ingest;
+  readonly tokens: PageTokens;
+}
+
+/** How far a start has come. */
+export interface Starting {
+  /** What is done, to follow on "the index is being". */
+  readonly phase: 'opened' | 'checked' | 'compacted' | 'loaded';
+  /** From 0 to 1. */
+  readonly share: number;
+}
+
+const retryAfterSeconds = 2;
+
+export class IndexInService {
+  #index: ServedIndex | undefined;
+  #starting: Starting = { phase: 'opened', share: 0 };
+
+  /** Undefined once there is an index. */
+  get starting(): Starting | undefined {
+    return this.#index === undefined ? this.#starting : undefined;
+  }
+
+  /** Says how far it is. */
+  tell(starting: Starting): void {
+    this.#starting = starting;
+  }
+
+  open(index: ServedIndex): void {
+    this.#index = index;
+  }
+
+  /** @throws PublicError UNAVAILABLE while there is none */
+  get(): ServedIndex {
+    if (this.#index !== undefined) return this.#index;
+    throw new PublicError('UNAVAILABLE', startingText(this.#starting), { retryAfterSeconds });
+  }
+}
+
+export function startingText({ phase, share }: Starting): string {
+  return `the index is being ${phase}: ${Math.floor(share * 100)} %`;
+}
