@@ -194,15 +194,33 @@ describe('is refused', () => {
       clock.now = made + age;
       expect(timed.open(old, binding)).toBe(5);
     }
-    for (const age of [pageTokenLifetimeMs + 1, 24 * 3_600_000, 10 * 365 * 24 * 3_600_000]) {
+    for (const age of [pageTokenLifetimeMs + 1, 3_600_000, 24 * 3_600_000]) {
       clock.now = made + age;
       expectExpired(old, timed);
     }
-    // A clock that was set back is no reason to refuse.
-    for (const back of [1, 3_600_000, made]) {
+    // Its key is of the past.
+    for (const age of [3 * 24 * 3_600_000, 10 * 365 * 24 * 3_600_000]) {
+      clock.now = made + age;
+      expectForged(old, timed);
+    }
+    // A clock that was set back by some hours is no reason to refuse.
+    for (const back of [1, 3_600_000, 24 * 3_600_000]) {
       clock.now = made - back;
       expect(timed.open(old, binding)).toBe(5);
     }
+  });
+
+  test('not by midnight', () => {
+    const clock = new SetClock();
+    const timed = tokensWith({ clock });
+    const dayMs = 24 * 3_600_000;
+    clock.now = Math.ceil(clock.now / dayMs) * dayMs - 1;
+    const evening = timed.seal(5, binding);
+    clock.now += 2;
+    expect(timed.open(evening, binding)).toBe(5);
+    const morning = timed.seal(6, binding);
+    clock.now -= 2;
+    expect(timed.open(morning, binding)).toBe(6);
   });
 
   test('when it is anything else', () => {
