@@ -19,7 +19,7 @@ import { RateLimit } from './http/rate-limit.js';
 import { IndexInService, type Starting } from './http/served-index.js';
 import { createServer } from './http/server.js';
 import { addVersions } from './http/versions.js';
-import { Ingest } from './ingest/ingest.js';
+import { Ingest, type IngestObserver } from './ingest/ingest.js';
 import { Metrics } from './metrics/metrics.js';
 import { LmdbStore } from './store/lmdb-store.js';
 import { MemoryStore } from './store/memory-store.js';
@@ -163,6 +163,8 @@ class OpenedIndex {
     const { metrics, logger } = this.#deps;
     const store = await this.#openStore();
     this.#opened.push(store);
+    if (store.failure !== undefined)
+      logger.error({ reason: store.failure }, 'changes will be refused; questions are answered');
     const engine = await MembershipEngine.load(store, {
       shards: this.#config.shards,
       observer: metrics,
@@ -181,10 +183,10 @@ class OpenedIndex {
       },
     });
     this.#opened.push(engine);
-    metrics.watch(engine);
+    metrics.watch(engine, store);
     this.#service.open({
       engine,
-      ingest: new Ingest(engine, store),
+      ingest: new Ingest(engine, store, { observer: this.#observer() }),
       tokens: new PageTokens({ identity: store.identity }),
     });
   }
@@ -193,6 +195,24 @@ class OpenedIndex {
     const { dataDir, store } = this.#config;
     if (dataDir === null) return new MemoryStore();
     return LmdbStore.open({ directory: dataDir, bytesMax: store.bytesMax });
+  }
+
+  /** The log says once that changes are refused, and once that they are not any more. */
+  #observer(): IngestObserver {
+    const { metrics, logger } = this.#deps;
+    let isRefusing = false;
+    return {
+      committed: (changes, seconds) => {
+        metrics.committed(changes, seconds);
+        if (isRefusing) logger.warn('the store takes changes again');
+        isRefusing = false;
+      },
+      commitFailed: (error) => {
+        metrics.commitFailed();
+        if (!isRefusing) logger.error({ err: error }, 'the store takes no changes; questions are answered');
+        isRefusing = true;
+      },
+    };
   }
 
   #starting(starting: Starting): void {

@@ -10,6 +10,7 @@
  *
  * A caller that awaits each batch has backpressure; beyond `ingestWaitingMax` waiting batches further ones are refused.
  */
+import { systemClock, type Clock } from '../base/clock.js';
 import type { Change } from '../base/change.js';
 import { PublicError } from '../base/errors.js';
 import { changesPerCommitMax, ingestWaitingMax, shortListMax } from '../base/limits.js';
@@ -17,6 +18,19 @@ import type { MembershipEngine } from '../engine/engine.js';
 import type { Applied } from '../engine/questions.js';
 import type { StoredCursor } from '../store/store-writer.js';
 import type { Store } from '../store/store.js';
+
+/** Watches commits, for metrics and the log. */
+export interface IngestObserver {
+  /** A commit of so many changes took so long, until it was safe. */
+  committed(changes: number, seconds: number): void;
+  /** Nothing of a commit was kept. */
+  commitFailed(error: unknown): void;
+}
+
+export interface IngestOptions {
+  readonly observer?: IngestObserver;
+  readonly clock?: Clock;
+}
 
 interface Waiting {
   readonly changes: readonly Change[];
@@ -40,10 +54,14 @@ export class Ingest {
   /** All lists that are not acknowledged yet. */
   #underWay = 0;
   #isWorking = false;
+  readonly #observer: IngestObserver | undefined;
+  readonly #clock: Clock;
 
-  constructor(engine: MembershipEngine, store: Store) {
+  constructor(engine: MembershipEngine, store: Store, { observer, clock = systemClock }: IngestOptions = {}) {
     this.#engine = engine;
     this.#store = store;
+    this.#observer = observer;
+    this.#clock = clock;
   }
 
   /**
@@ -116,9 +134,12 @@ export class Ingest {
     const cursors = numbered.flatMap(({ waiting }) => waiting.cursor ?? []);
     const changes = joined(numbered);
     if (changes.length > 0 || cursors.length > 0) {
+      const startedAtMs = this.#clock.monotonicMs();
       try {
         await this.#store.commit({ changes, cursors });
+        this.#observer?.committed(changes.length / 2, (this.#clock.monotonicMs() - startedAtMs) / 1000);
       } catch (error) {
+        this.#observer?.commitFailed(error);
         for (const { waiting } of numbered) waiting.reject(error);
         return;
       }

@@ -66,6 +66,9 @@ export class Metrics {
   readonly #changes: Counter<'result'>;
   readonly #shardFailures: Counter;
   readonly #shardReloads: Counter;
+  readonly #commitSeconds: Histogram;
+  readonly #commitChanges: Histogram;
+  readonly #commitFailures: Counter;
   readonly #faults: Counter;
   readonly #refused: Counter<'bound'>;
   readonly #cutOff: Counter<'reason'>;
@@ -114,6 +117,23 @@ export class Metrics {
       help: 'Shards that lost their memberships and were loaded again from the store.',
       registers,
     });
+    this.#commitSeconds = new Histogram({
+      name: 'mutual_rooms_store_commit_duration_seconds',
+      help: 'From a commit handed to the store until it was safe.',
+      buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1],
+      registers,
+    });
+    this.#commitChanges = new Histogram({
+      name: 'mutual_rooms_store_commit_changes',
+      help: 'Changes that were committed together.',
+      buckets: [1, 4, 16, 64, 256, 1024, 4096],
+      registers,
+    });
+    this.#commitFailures = new Counter({
+      name: 'mutual_rooms_store_commit_failures_total',
+      help: 'Commits that the store refused: the log says why. Questions are answered all the same.',
+      registers,
+    });
     this.#faults = new Counter({
       name: 'mutual_rooms_faults_total',
       help: 'Requests answered 500: a fault of this program; the log has the stack.',
@@ -144,8 +164,14 @@ export class Metrics {
   }
 
   /** Registers the gauges that ask the engine when they are scraped: all from one look, before any of them is written. */
-  watch(gauges: Gauges): void {
+  watch(gauges: Gauges, store: { readonly bytes: number }): void {
     const registers = [this.#registry];
+    new Gauge({
+      name: 'mutual_rooms_store_bytes',
+      help: 'Size of the store on disk; 0 without one.',
+      registers,
+      collect: sumInto(() => store.bytes),
+    });
     const waitingQuestions = new Gauge({
       name: 'mutual_rooms_fan_out_waiting_questions',
       help: 'Questions that wait to be sent to a shard.',
@@ -222,6 +248,15 @@ export class Metrics {
 
   shardFailed(): void {
     this.#shardFailures.inc();
+  }
+
+  committed(changes: number, seconds: number): void {
+    this.#commitSeconds.observe(seconds);
+    this.#commitChanges.observe(changes);
+  }
+
+  commitFailed(): void {
+    this.#commitFailures.inc();
   }
 
   shardReloaded(): void {

@@ -2,6 +2,8 @@
  * What LMDB and the system say when the store cannot be written, as an error that says what to do. Errors do not keep
  * their codes from thread to thread, so a fault travels as this.
  */
+import { statfsSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { PublicError, messageOf, type PublicErrorCode } from '../base/errors.js';
 
 export interface DiskFault {
@@ -15,31 +17,53 @@ const retryAfterSeconds = 30;
 
 /** By what `error.code` is: errno of the system, or a number of LMDB. */
 const noSpace = new Set<unknown>([28, 122, 27]);
-const readOnlyDisk = new Set<unknown>([30, 13, 1]);
+const readOnlyDisk: unknown = 30;
+const notAllowed = new Set<unknown>([13, 1]);
+/** What LMDB answers for a write that the disk took a part of: the last one before it is full, or a disk that fails. */
+const partOfWrite: unknown = 5;
 const corrupted = new Set<unknown>([-30796, -30797, -30793]);
 
-export function diskFaultOf(error: unknown): DiskFault {
+/** With less than this, a write that failed in part failed for want of space. */
+const littleSpaceBytes = 16 * 2 ** 20;
+
+/** @param path of the store */
+export function diskFaultOf(error: unknown, path: string): DiskFault {
   if (error instanceof PublicError) return { code: error.code, message: error.message, isFinal: false };
   const { code } = error as { code?: unknown };
-  const said = messageOf(error);
-  if (noSpace.has(code)) {
+  // Behind the system's words the package adds what it once did last, which need not be this.
+  const said = messageOf(error).split(':')[0];
+  if (noSpace.has(code) || (code === partOfWrite && hasLittleSpace(path))) {
     return fault(
       'FULL',
       `the disk of the store is full (${said}): free some space; nothing of this batch was kept`,
     );
   }
-  if (readOnlyDisk.has(code)) {
+  if (code === readOnlyDisk || notAllowed.has(code)) {
     return fault('UNAVAILABLE', `the store cannot be written (${said}): make its folder writable`);
   }
   if (corrupted.has(code)) {
     return fault('DAMAGED', `the store is damaged (${said}): put a backup in its place`, true);
   }
-  // After a write that failed in another way LMDB may not know any more what is on the disk, and must not be asked.
+  return fault('UNAVAILABLE', `the store cannot be written (${said}): look at the disk`);
+}
+
+export function isReadOnlyDisk(error: unknown): boolean {
+  return (error as { code?: unknown }).code === readOnlyDisk;
+}
+
+/** LMDB does not know any more what is on the disk, and must not be asked to write. */
+export function finalFaultOf(error: unknown): DiskFault {
+  const said = messageOf(error).split(':')[0];
   return fault(
     'UNAVAILABLE',
     `the store cannot be written any more (${said}): look at the disk, and start the server anew`,
     true,
   );
+}
+
+function hasLittleSpace(path: string): boolean {
+  const { bavail, bsize } = statfsSync(dirname(path));
+  return bavail * bsize < littleSpaceBytes;
 }
 
 function fault(code: PublicErrorCode, message: string, isFinal = false): DiskFault {

@@ -12,7 +12,7 @@ import { WorkerThread, workerUrl } from '../base/worker-thread.js';
 import type { Interner } from '../intern/interner.js';
 import type { NameChunk, Names } from '../intern/names.js';
 import { prepareDirectory, syncDirectory, unfinishedPath } from './data-directory.js';
-import { diskFaultOf, publicErrorOf } from './disk-fault.js';
+import { diskFaultOf, isReadOnlyDisk, publicErrorOf } from './disk-fault.js';
 import { checkFormat, identityOf, newMeta } from './identity.js';
 import { cursorKey, nameCountsLength, userCountAt } from './layout.js';
 import { Environment } from './lmdb.js';
@@ -70,7 +70,8 @@ export class LmdbStore implements Store {
   #closing: Promise<void> | undefined;
 
   /**
-   * Opens the store of a directory, or makes one there.
+   * Opens the store of a directory, or makes one there. On a disk that is mounted read-only the store is read, and every
+   * commit refused.
    * @throws PublicError INVALID, DAMAGED, UNAVAILABLE, FULL
    */
   static async open(options: LmdbStoreOptions): Promise<LmdbStore> {
@@ -78,27 +79,39 @@ export class LmdbStore implements Store {
     const { path, isNew } = prepareDirectory(options.directory);
     try {
       if (isNew) await createStore(path, random);
-      const environment = new Environment({ path });
-      try {
-        checkFormat(environment);
-        const instance = random(16).toString('hex');
-        environment.write(() => takeOver(environment, makeOwner(instance)));
-        return new LmdbStore(environment, instance, options.bytesMax);
-      } catch (error) {
-        await environment.close();
-        throw error;
-      }
+      return await LmdbStore.#open(path, random(16).toString('hex'), options.bytesMax);
     } catch (error) {
-      throw publicErrorOf(diskFaultOf(error), error);
+      const { code, message } = diskFaultOf(error, path);
+      if (isNew || !isReadOnlyDisk(error)) throw new PublicError(code, message, { cause: error });
+      const environment = new Environment({ path, readOnly: true });
+      const store = new LmdbStore(environment, checkedIdentity(environment), '', options.bytesMax);
+      store.failure = message;
+      return store;
     }
   }
 
-  private constructor(environment: Environment, instance: string, bytesMax: number) {
+  static async #open(path: string, instance: string, bytesMax: number): Promise<LmdbStore> {
+    const environment = new Environment({ path });
+    try {
+      const identity = checkedIdentity(environment);
+      environment.write(() => takeOver(environment, makeOwner(instance)));
+      return new LmdbStore(environment, identity, instance, bytesMax);
+    } catch (error) {
+      await environment.close();
+      throw error;
+    }
+  }
+
+  private constructor(environment: Environment, identity: Identity, instance: string, bytesMax: number) {
     this.#environment = environment;
+    this.identity = identity;
     this.path = environment.path;
     this.#instance = instance;
     this.#bytesMax = bytesMax;
-    this.identity = identityOf(environment);
+  }
+
+  get bytes(): number {
+    return this.#environment.bytes;
   }
 
   cursor(source: string): Uint8Array | undefined {
@@ -115,7 +128,7 @@ export class LmdbStore implements Store {
     await restoreNames(this.#environment, users, rooms, onProgress);
     this.#stored = this.#nameCounts();
     // Now, so that the first commit does not wait for a thread to start.
-    await this.#openWriter();
+    if (this.failure === undefined) await this.#openWriter();
   }
 
   async commit({ changes, cursors }: StoreBatch): Promise<void> {
@@ -163,7 +176,7 @@ export class LmdbStore implements Store {
         // The thread is gone, and nobody knows whether it had committed: doing it again does no harm.
         this.#writer = undefined;
         if (error instanceof PublicError || attempt === attemptsMax)
-          throw publicErrorOf(diskFaultOf(error), error);
+          throw publicErrorOf(diskFaultOf(error, this.path), error);
         continue;
       }
       this.debt = answer.debt;
@@ -209,6 +222,12 @@ export class LmdbStore implements Store {
     counts[userCountAt] = this.#users.names.countOf(0) - 1;
     return counts;
   }
+}
+
+/** @throws PublicError INVALID, DAMAGED: nothing has been written then */
+function checkedIdentity(environment: Environment): Identity {
+  checkFormat(environment);
+  return identityOf(environment);
 }
 
 /** Made beside its place and then moved there, so that a store is whole or is not there. */

@@ -10,6 +10,7 @@ export class MemoryStore implements Store {
   readonly identity: Identity;
   readonly path = undefined;
   readonly debt = 0;
+  readonly bytes = 0;
   failure: string | undefined;
   readonly #cursors = new Map<string, Uint8Array>();
 

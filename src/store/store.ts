@@ -42,6 +42,8 @@ export interface Store {
   readonly path: string | undefined;
   /** Why nothing can be committed any more, or undefined. */
   readonly failure: string | undefined;
+  /** Of the file, or what it would be; 0 where there is none. */
+  readonly bytes: number;
   /** How far a source was read at the last commit that said so. */
   cursor(source: string): Uint8Array | undefined;
   /** Gives the interners, which are empty, all names under their numbers. Lets other work in between. */

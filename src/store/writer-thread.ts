@@ -4,7 +4,7 @@
 import { assert } from '../base/assert.js';
 import { roomNames, userNames } from '../intern/interner.js';
 import type { NameChunk } from '../intern/names.js';
-import { diskFaultOf, type DiskFault } from './disk-fault.js';
+import { diskFaultOf, finalFaultOf, type DiskFault } from './disk-fault.js';
 import { Environment } from './lmdb.js';
 import { StoreWriter, type Commit } from './store-writer.js';
 
@@ -32,14 +32,27 @@ const rooms = roomNames();
 let environment: Environment | undefined;
 let writer: StoreWriter | undefined;
 
+/** Whether the last write failed: then LMDB is asked whether it can go on. */
+let hasFailed = false;
+
 export default async function run(task: WriterTask): Promise<WriterAnswer> {
+  if (task.kind === 'close') {
+    await environment?.close();
+    return { debt: 0 };
+  }
+  try {
+    if (hasFailed) environment?.snapshot().done();
+  } catch (error) {
+    return { debt: 0, fault: finalFaultOf(error) };
+  }
   try {
     if (task.kind === 'open') open(task);
-    else if (task.kind === 'close') await environment?.close();
     else write(task);
+    hasFailed = false;
     return { debt: writer?.debt ?? 0 };
   } catch (error) {
-    return { debt: writer?.debt ?? 0, fault: diskFaultOf(error) };
+    hasFailed = true;
+    return { debt: writer?.debt ?? 0, fault: diskFaultOf(error, environment?.path ?? '.') };
   }
 }
 
