@@ -3,11 +3,14 @@
  *
  * It changes nothing, and is safe to run beside a running server.
  */
+import { accessSync, constants, existsSync, statSync, statfsSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { freemem, totalmem } from 'node:os';
+import { dirname } from 'node:path';
 import { messageOf } from '../base/errors.js';
 import { ConfigError } from '../config/config-error.js';
 import { type Address, type Config, type HomeserverConfig, loadConfig } from '../config/load.js';
+import { examineDirectory } from '../store/data-directory.js';
 import { CommandError } from './command-error.js';
 import { objectOf } from './json-object.js';
 import { serverUrl } from './server-url.js';
@@ -40,11 +43,13 @@ export async function doctor({ config: file }: DoctorOptions, terminal: Terminal
   };
   add([nodeVersion(process.versions.node)]);
   add([await nativeModule()]);
+  add([await storeModule()]);
   add([memory(process.constrainedMemory())]);
   const config = readConfig(file, terminal, add);
   if (config !== undefined) {
     add([tokenOf(config)]);
     add(staticTokens(config));
+    add(await dataDirectory(config));
     add([await port(config.listen)]);
     if (config.metrics.listen !== null) add([await port(config.metrics.listen, 'metrics.listen')]);
     if (config.homeserver !== undefined) add(await homeserver(config.homeserver));
@@ -76,6 +81,48 @@ async function nativeModule(): Promise<Finding> {
       `the native module does not load (${reason}); run "npm rebuild roaring", see native-notes.md`,
     );
   }
+}
+
+async function storeModule(): Promise<Finding> {
+  try {
+    await import('../store/lmdb.js');
+    return ok('lmdb', 'the native module loads');
+  } catch (error) {
+    const reason = messageOf(error).split('\n')[0];
+    return fail(
+      'lmdb',
+      `the native module does not load (${reason}); run "npm rebuild lmdb", see native-notes.md`,
+    );
+  }
+}
+
+async function dataDirectory({ dataDir }: Config): Promise<Finding[]> {
+  if (dataDir === null) return [warn('data_dir', 'null: memory only, so a restart forgets; give a folder')];
+  try {
+    const { exists, path, holds } = examineDirectory(dataDir);
+    const near = nearestFolder(dataDir);
+    accessSync(near, constants.W_OK);
+    const { bavail, bsize } = statfsSync(near);
+    const free = `${mebibytes(bavail * bsize)} free`;
+    if (holds === 'nothing') {
+      return [
+        ok('data_dir', `${dataDir} ${exists ? 'is empty' : 'will be made'}: a store is made there, ${free}`),
+      ];
+    }
+    const { size } = statSync(path);
+    const text = `${dataDir} holds a store of ${mebibytes(size)}, ${free}`;
+    // A compaction writes the store once more.
+    if (bavail * bsize < size)
+      return [warn('data_dir', `${text}: too little to compact it; free some space`)];
+    return [ok('data_dir', `${text} ("mutual-rooms verify" looks at all of it)`)];
+  } catch (error) {
+    return [fail('data_dir', messageOf(error))];
+  }
+}
+
+/** The folder itself, or the one that it would be made in. */
+function nearestFolder(folder: string): string {
+  return existsSync(folder) ? folder : nearestFolder(dirname(folder));
 }
 
 function memory(limitBytes: number | undefined): Finding {

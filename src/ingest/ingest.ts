@@ -93,13 +93,16 @@ export class Ingest {
   async #work(): Promise<void> {
     if (this.#isWorking) return;
     this.#isWorking = true;
-    while (this.#short.length + this.#long.length > 0) {
-      const lists = this.#nextLists();
-      if (lists.length > 0) await this.#commit(lists);
-      // What was put off is done before the next long list; short ones come in between.
-      else await this.#settle();
+    try {
+      while (this.#short.length + this.#long.length > 0) {
+        const lists = this.#nextLists();
+        if (lists.length > 0) await this.#commit(lists);
+        // What was put off is done before the next long list; short ones come in between.
+        else await this.#settle();
+      }
+    } finally {
+      this.#isWorking = false;
     }
-    this.#isWorking = false;
   }
 
   #nextLists(): Waiting[] {

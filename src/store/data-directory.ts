@@ -41,39 +41,57 @@ export function findStore(directory: string): string {
   return path;
 }
 
+/** What there is: a store, or a place for one that is there already or not. */
+export interface FoundDirectory {
+  readonly path: string;
+  readonly holds: 'store' | 'nothing';
+  readonly exists: boolean;
+}
+
 /**
- * The same, or where the store is to be made: in a directory that is made if it must be, and else is empty.
- * What an unfinished copy left is removed.
- * @throws PublicError INVALID when something else is there; UNAVAILABLE when the directory cannot be made or read
+ * Looks at a directory, and changes nothing.
+ * @throws PublicError INVALID when something else is there; UNAVAILABLE when it cannot be read
  */
-export function prepareDirectory(directory: string): { path: string; isNew: boolean } {
+export function examineDirectory(directory: string): FoundDirectory {
   const path = join(directory, storeFileName);
   let entries: string[];
   try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    if (!existsSync(directory)) return { path, holds: 'nothing', exists: false };
     entries = readdirSync(directory);
-    removeUnfinished(directory);
   } catch (error) {
-    throw new PublicError(
-      'UNAVAILABLE',
-      `data_dir ${directory} cannot be used (${messageOf(error)}): correct it`,
-      {
-        cause: error,
-      },
-    );
+    throw cannotBeUsed(directory, error);
   }
   if (entries.includes(storeFileName)) {
     checkFile(path);
-    return { path, isNew: false };
+    return { path, holds: 'store', exists: true };
   }
   const foreign = entries.find((name) => !ourFiles.has(name) && name !== 'lost+found');
-  if (foreign !== undefined) {
-    throw new PublicError(
-      'INVALID',
-      `${directory} holds something else (${foreign}) and no ${storeFileName}: give data_dir a folder of its own`,
-    );
+  if (foreign === undefined) return { path, holds: 'nothing', exists: true };
+  throw new PublicError(
+    'INVALID',
+    `${directory} holds something else (${foreign}) and no ${storeFileName}: give data_dir a folder of its own`,
+  );
+}
+
+/** The same, and the directory is there afterwards. */
+export function prepareDirectory(directory: string): FoundDirectory {
+  const found = examineDirectory(directory);
+  try {
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw cannotBeUsed(directory, error);
   }
-  return { path, isNew: true };
+  return found;
+}
+
+function cannotBeUsed(directory: string, cause: unknown): PublicError {
+  return new PublicError(
+    'UNAVAILABLE',
+    `data_dir ${directory} cannot be used (${messageOf(cause)}): correct it`,
+    {
+      cause,
+    },
+  );
 }
 
 /** Where a copy is made before it takes a store's place. */
@@ -81,6 +99,7 @@ export function unfinishedPath(directory: string): string {
   return join(directory, unfinishedFileName);
 }
 
+/** Only who owns the store does it: the copy may be another process's. */
 export function removeUnfinished(directory: string): void {
   for (const suffix of ['', lockSuffix]) rmSync(unfinishedPath(directory) + suffix, { force: true });
 }

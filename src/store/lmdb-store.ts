@@ -11,7 +11,7 @@ import { changesPerFoldMax } from '../base/limits.js';
 import { WorkerThread, workerUrl } from '../base/worker-thread.js';
 import type { Interner } from '../intern/interner.js';
 import type { NameChunk, Names } from '../intern/names.js';
-import { prepareDirectory, syncDirectory, unfinishedPath } from './data-directory.js';
+import { prepareDirectory, removeUnfinished, syncDirectory, unfinishedPath } from './data-directory.js';
 import { diskFaultOf, isReadOnlyDisk, publicErrorOf } from './disk-fault.js';
 import { checkFormat, identityOf, newMeta } from './identity.js';
 import { cursorKey, nameCountsLength, userCountAt } from './layout.js';
@@ -76,7 +76,8 @@ export class LmdbStore implements Store {
    */
   static async open(options: LmdbStoreOptions): Promise<LmdbStore> {
     const random = options.random ?? systemRandom;
-    const { path, isNew } = prepareDirectory(options.directory);
+    const { path, holds } = prepareDirectory(options.directory);
+    const isNew = holds === 'nothing';
     try {
       if (isNew) await createStore(path, random);
       return await LmdbStore.#open(path, random(16).toString('hex'), options.bytesMax);
@@ -95,6 +96,7 @@ export class LmdbStore implements Store {
     try {
       const identity = checkedIdentity(environment);
       environment.write(() => takeOver(environment, makeOwner(instance)));
+      removeUnfinished(dirname(path));
       return new LmdbStore(environment, identity, instance, bytesMax);
     } catch (error) {
       await environment.close();
@@ -233,6 +235,7 @@ function checkedIdentity(environment: Environment): Identity {
 /** Made beside its place and then moved there, so that a store is whole or is not there. */
 async function createStore(path: string, random: RandomBytes): Promise<void> {
   const unfinished = unfinishedPath(dirname(path));
+  removeUnfinished(dirname(path));
   const environment = new Environment({ path: unfinished, create: true });
   try {
     environment.write(() => newMeta(environment, random));
@@ -240,5 +243,7 @@ async function createStore(path: string, random: RandomBytes): Promise<void> {
     await environment.close();
   }
   renameSync(unfinished, path);
+  // Its lock file.
+  removeUnfinished(dirname(path));
   syncDirectory(dirname(path));
 }

@@ -1,7 +1,11 @@
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { run } from '../../src/commands/program.js';
+import { LmdbStore } from '../../src/store/lmdb-store.js';
 import { fakeTerminal } from './fake-terminal.js';
 
 const servers: Server[] = [];
@@ -35,6 +39,41 @@ async function doctor(env: Record<string, string>) {
 
 const longToken = 'a'.repeat(32);
 
+describe('data_dir', () => {
+  const tokens = { AUTH_STATIC_TOKENS: '{"t":"@a:b"}', LISTEN_PORT: '0', SERVICE_TOKEN: longToken };
+
+  async function dataDirLine(dataDir: string): Promise<string | undefined> {
+    const { lines } = await doctor({ ...tokens, DATA_DIR: dataDir });
+    return lines.find((line) => line.includes(' data_dir: '));
+  }
+
+  it('is looked at and not touched', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'mutual-rooms-doctor-'));
+    const place = join(folder, 'not', 'there');
+    expect(await dataDirLine(place)).toMatch(
+      /^ok +data_dir: .* will be made: a store is made there, \d+ MiB free$/,
+    );
+    expect(readdirSync(folder)).toEqual([]);
+    expect(await dataDirLine(folder)).toMatch(/^ok +data_dir: .* is empty/);
+    expect(await dataDirLine('null')).toMatch(/^warn +data_dir: null: memory only/);
+    const store = await LmdbStore.open({ directory: folder, bytesMax: 2 ** 30 });
+    await store.close();
+    const before = readdirSync(folder);
+    expect(await dataDirLine(folder)).toMatch(/^ok +data_dir: .* holds a store of \d+ MiB/);
+    expect(readdirSync(folder)).toEqual(before);
+    rmSync(folder, { recursive: true });
+  });
+
+  it('is of another program', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'mutual-rooms-doctor-'));
+    writeFileSync(join(folder, 'PG_VERSION'), '15');
+    expect(await dataDirLine(folder)).toMatch(/^FAIL +data_dir: .* holds something else \(PG_VERSION\)/);
+    writeFileSync(join(folder, 'index.mdb'), 'no store');
+    expect(await dataDirLine(folder)).toMatch(/^FAIL +data_dir: .* is no store of mutual-rooms/);
+    rmSync(folder, { recursive: true });
+  });
+});
+
 describe('doctor', () => {
   it('finds nothing to do', async () => {
     const port = await startServer(homeserver);
@@ -49,9 +88,11 @@ describe('doctor', () => {
     expect(lines.map((line) => line.slice(6).split(':')[0])).toEqual([
       'node',
       'roaring',
+      'lmdb',
       'memory',
       'config',
       'service_token',
+      'data_dir',
       'listen',
       'homeserver',
       'whoami',
@@ -62,7 +103,7 @@ describe('doctor', () => {
     const { code, lines, err } = await doctor({ LISTEN_PORT: 'x', SHARDS: '99' });
     expect(lines.filter((line) => line.startsWith('FAIL  config: MUTUAL_ROOMS_'))).toHaveLength(2);
     expect(code).toBe(1);
-    expect(err).toBe('mutual-rooms: 2 of 5 checks failed\n');
+    expect(err).toBe('mutual-rooms: 2 of 6 checks failed\n');
   });
 
   it.each([
