@@ -44,6 +44,9 @@ export class Names {
   readonly #laneCounts: Uint32Array;
   readonly #laneChunkBits: number;
   readonly #laneChunkMask: number;
+  /** Powers of two worked out once: `**` of what is no constant is a call into libm, a third of what an `append` took. */
+  readonly #laneNumbers: number;
+  readonly #laneChunkNumbers: number;
   #arenaEnd = 0;
 
   /** All growth so far, in order: what a reader adopts to see every name. */
@@ -56,7 +59,9 @@ export class Names {
     this.#sequenceMask = 2 ** laneBits - 1;
     this.#laneCounts = new Uint32Array(laneCount);
     this.#laneChunkBits = laneCount === 1 ? laneChunkBitsOfOne : laneChunkBitsOfMany;
-    this.#laneChunkMask = 2 ** this.#laneChunkBits - 1;
+    this.#laneNumbers = 2 ** laneBits;
+    this.#laneChunkNumbers = 2 ** this.#laneChunkBits;
+    this.#laneChunkMask = this.#laneChunkNumbers - 1;
   }
 
   /** Reader's side: takes over chunks that the writer has made since the last call. */
@@ -91,8 +96,8 @@ export class Names {
       this.#attach({ lane: -1, memory: new SharedArrayBuffer(arenaChunkWords * 4) });
     }
     const positions = this.#lanes[lane];
-    if (sequence === positions.length * 2 ** this.#laneChunkBits) {
-      this.#attach({ lane, memory: new SharedArrayBuffer(4 * 2 ** this.#laneChunkBits) });
+    if (sequence === positions.length * this.#laneChunkNumbers) {
+      this.#attach({ lane, memory: new SharedArrayBuffer(4 * this.#laneChunkNumbers) });
     }
     const chunk = this.#words[at >>> arenaChunkBits];
     const offset = at & (arenaChunkWords - 1);
@@ -101,7 +106,7 @@ export class Names {
     positions[sequence >>> this.#laneChunkBits][sequence & this.#laneChunkMask] = at;
     this.#laneCounts[lane] = sequence + 1;
     this.#arenaEnd = at + size;
-    return lane * 2 ** this.#laneBits + sequence;
+    return lane * this.#laneNumbers + sequence;
   }
 
   /** Writer's side: how many numbers a lane has given out. */
