@@ -21,13 +21,14 @@ const MAY_IMPORT = {
   config: ['base'],
   source: ['base'],
   http: [...ENGINE, 'ingest', 'auth', 'metrics', 'source'],
-  app: SERVER,
+  'opened-index': SERVER,
+  app: [...SERVER, 'opened-index'],
   commands: [...SERVER, 'app'],
   cli: ['commands'],
   index: ['base', 'shard', 'engine'],
 };
 
-const TOP_LEVEL_FILES = ['app', 'cli', 'index'];
+const TOP_LEVEL_FILES = ['opened-index', 'app', 'cli', 'index'];
 
 /** The pattern of one part's files. */
 const part = (name) => (TOP_LEVEL_FILES.includes(name) ? `^src/${name}\\.ts$` : `^src/${name}/`);

@@ -16,6 +16,7 @@ interface BenchModule {
 const benches: Record<string, () => Promise<BenchModule>> = {
   sets: () => import('./sets.js'),
   intern: () => import('./intern.js'),
+  portable: () => import('./portable.js'),
   engine: () => import('./engine.js'),
   peers: () => import('./peers.js'),
   pool: () => import('./pool.js'),

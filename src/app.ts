@@ -1,5 +1,5 @@
 /**
- * The only place that constructs: store, engine, ingest, authenticator, HTTP, in this order, and closes in the reverse
+ * With opened-index.ts the only place that constructs: index, authenticator, HTTP, in this order, and closes in the reverse
  * one. Everything else is given what it needs. HTTP listens before the index is loaded, and says until then how far it is.
  */
 import type { AddressInfo } from 'node:net';
@@ -9,8 +9,6 @@ import { openAuthenticator } from './auth/open-authenticator.js';
 import { Homeserver } from './auth/homeserver.js';
 import type { Change } from './base/change.js';
 import type { Config } from './config/load.js';
-import { MembershipEngine } from './engine/engine.js';
-import { PageTokens } from './engine/page-token.js';
 import type { Applied } from './engine/questions.js';
 import { addMemberships } from './http/memberships.js';
 import { addMutualRooms } from './http/mutual-rooms.js';
@@ -19,11 +17,8 @@ import { RateLimit } from './http/rate-limit.js';
 import { IndexInService, type Starting } from './http/served-index.js';
 import { createServer } from './http/server.js';
 import { addVersions } from './http/versions.js';
-import { Ingest, type IngestObserver } from './ingest/ingest.js';
 import { Metrics } from './metrics/metrics.js';
-import { LmdbStore } from './store/lmdb-store.js';
-import { MemoryStore } from './store/memory-store.js';
-import type { Store } from './store/store.js';
+import { OpenedIndex } from './opened-index.js';
 
 export interface App {
   /** Where it listens. */
@@ -125,99 +120,6 @@ export async function startApp(
   } catch (error) {
     await close();
     throw error;
-  }
-}
-
-interface OpenedIndexDeps {
-  readonly metrics: Metrics;
-  readonly logger: FastifyBaseLogger;
-  readonly onStarting: (starting: Starting) => void;
-}
-
-/** Store, engine and ingest: opened while the server listens already, closed after it. */
-class OpenedIndex {
-  readonly #config: Config;
-  readonly #service: IndexInService;
-  readonly #deps: OpenedIndexDeps;
-  readonly #opened: { close(): Promise<void> }[] = [];
-  #opening: Promise<void> = Promise.resolve();
-
-  constructor(config: Config, service: IndexInService, deps: OpenedIndexDeps) {
-    this.#config = config;
-    this.#service = service;
-    this.#deps = deps;
-  }
-
-  /** @throws PublicError that says what is wrong with the store */
-  async open(): Promise<void> {
-    this.#opening = this.#open();
-    await this.#opening;
-  }
-
-  async close(): Promise<void> {
-    await this.#opening.catch(() => undefined);
-    for (const each of this.#opened.splice(0).reverse()) await each.close();
-  }
-
-  async #open(): Promise<void> {
-    const { metrics, logger } = this.#deps;
-    const store = await this.#openStore();
-    this.#opened.push(store);
-    if (store.failure !== undefined)
-      logger.error({ reason: store.failure }, 'changes will be refused; questions are answered');
-    const engine = await MembershipEngine.load(store, {
-      shards: this.#config.shards,
-      observer: metrics,
-      onProgress: (done, total) => this.#starting({ phase: 'loaded', share: done / Math.max(1, total) }),
-      onShardFailure: (shard, reason) => {
-        metrics.shardFailed();
-        const whatNow =
-          store.path === undefined
-            ? 'restart and import again; until then all is 503'
-            : 'it is being loaded again from the store; until then all is 503';
-        logger.fatal({ shard, reason }, `a shard lost its memberships: ${whatNow}`);
-      },
-      onShardReload: (shard) => {
-        metrics.shardReloaded();
-        logger.warn({ shard }, 'the shard has been loaded again');
-      },
-    });
-    this.#opened.push(engine);
-    metrics.watch(engine, store);
-    this.#service.open({
-      engine,
-      ingest: new Ingest(engine, store, { observer: this.#observer() }),
-      tokens: new PageTokens({ identity: store.identity }),
-    });
-  }
-
-  async #openStore(): Promise<Store> {
-    const { dataDir, store } = this.#config;
-    if (dataDir === null) return new MemoryStore();
-    return LmdbStore.open({ directory: dataDir, bytesMax: store.bytesMax });
-  }
-
-  /** The log says once that changes are refused, and once that they are not any more. */
-  #observer(): IngestObserver {
-    const { metrics, logger } = this.#deps;
-    let isRefusing = false;
-    return {
-      committed: (changes, seconds) => {
-        metrics.committed(changes, seconds);
-        if (isRefusing) logger.warn('the store takes changes again');
-        isRefusing = false;
-      },
-      commitFailed: (error) => {
-        metrics.commitFailed();
-        if (!isRefusing) logger.error({ err: error }, 'the store takes no changes; questions are answered');
-        isRefusing = true;
-      },
-    };
-  }
-
-  #starting(starting: Starting): void {
-    this.#service.tell(starting);
-    this.#deps.onStarting(starting);
   }
 }
 

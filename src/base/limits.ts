@@ -54,6 +54,9 @@ export const recentCommitsMax = 2 ** 16;
 /** Changes folded in one transaction while others wait to commit: about two milliseconds. */
 export const changesPerFoldMax = 512;
 
+/** Fewer IDs that are joined to nothing are no reason to compact a store at start, whatever their share. */
+export const unusedNamesMin = 10_000;
+
 /** Records of a store read in one step of a start: about a millisecond. */
 export const recordsPerStep = 4096;
 

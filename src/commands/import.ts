@@ -4,15 +4,14 @@
  * A rejected line is reported under its number in the file and does not stop the rest, unless `strict`: then nothing
  * behind it is sent. Cost: one batch of about `batchBytesMax` is held, whatever the length of the file.
  */
-import type { SingleBar } from 'cli-progress';
 import { rejectedListedMax } from '../base/limits.js';
 import { loadConfig } from '../config/load.js';
 import { type Line, readLines } from '../source/lines.js';
 import { itemOf } from '../source/ndjson.js';
 import { CommandError, exitCodes } from './command-error.js';
-import { type ImportInput, openInput } from './import-input.js';
+import { openInput } from './import-input.js';
 import { MembershipsClient } from './memberships-client.js';
-import { progressBar } from './progress-bar.js';
+import { watchedBar } from './progress-bar.js';
 import { serverUrl } from './server-url.js';
 import type { Terminal } from './terminal.js';
 
@@ -36,14 +35,16 @@ export async function importFile(options: ImportOptions, terminal: Terminal): Pr
   const client = makeClient(options, terminal);
   const input = await openInput(options.file, terminal.stdin);
   const startedAtMs = terminal.clock.monotonicMs();
-  const bar = makeBar(input, terminal);
+  // Only where the end is known.
+  const { bytesTotal } = input;
+  const bar = bytesTotal === undefined ? undefined : watchedBar(terminal);
   const run = new ImportRun(client, options.strict === true, (line, reason) => {
     terminal.err(`line ${line}: ${reason}\n`);
   });
   try {
-    await run.all(readLines(input.bytes), () => bar?.update(input.bytesRead()));
+    await run.all(readLines(input.bytes), () => bar?.say(input.bytesRead() / Math.max(1, bytesTotal ?? 1)));
   } finally {
-    bar?.stop();
+    bar?.end();
     if (run.unlisted > 0) terminal.err(`and ${run.unlisted} more rejected lines\n`);
     const seconds = (terminal.clock.monotonicMs() - startedAtMs) / 1000;
     terminal.out(
@@ -82,14 +83,6 @@ function makeClient({ config: file, url }: ImportOptions, terminal: Terminal): M
     );
   }
   return new MembershipsClient({ url: base, serviceToken, terminal });
-}
-
-/** Only where a person watches and the end is known. */
-function makeBar({ bytesTotal }: ImportInput, terminal: Terminal): SingleBar | undefined {
-  if (!terminal.watched || bytesTotal === undefined) return undefined;
-  const bar = progressBar();
-  bar.start(bytesTotal, 0);
-  return bar;
 }
 
 /** The counts of one import, and the batch that is being filled. */

@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { exitCodes, report } from './command-error.js';
+import type { StoreDirectoryOptions } from './store-directory.js';
 import type { Terminal } from './terminal.js';
 
 const configHelp = 'YAML configuration; default: what MUTUAL_ROOMS_CONFIG names, else the environment alone';
@@ -91,6 +92,43 @@ export function makeProgram(terminal: Terminal): Command {
       await demo(options, terminal);
     });
 
+  const ofStore = (name: string, description: string): Command =>
+    program
+      .command(name)
+      .description(description)
+      .option('--config <file>', configHelp)
+      .option('--data-dir <dir>', 'folder of the store; default: data_dir of the configuration');
+
+  ofStore('verify', 'check all of the store, beside a running server too')
+    .addHelpText('after', '\nThe first fault is named, with exit code 1.')
+    .action(async (options: StoreDirectoryOptions) => {
+      const { verify } = await import('./verify.js');
+      await verify(options, terminal);
+    });
+
+  ofStore('backup', 'copy the store as it is now, beside a running server too')
+    .argument('<dir>', 'folder for the copy: it is made, or is empty')
+    .addHelpText('after', backupExamples)
+    .action(async (directory: string, options: StoreDirectoryOptions) => {
+      const { backup } = await import('./backup.js');
+      await backup({ directory, ...options }, terminal);
+    });
+
+  ofStore('export', 'write all memberships as NDJSON, beside a running server too')
+    .argument('[file]', 'packed with gzip when it ends in .gz; - or none is stdout')
+    .addHelpText('after', exportExamples)
+    .action(async (file: string | undefined, options: StoreDirectoryOptions) => {
+      const { exportStore } = await import('./export.js');
+      await exportStore({ file, ...options }, terminal);
+    });
+
+  ofStore('compact', 'drop from the store the IDs that are joined to nothing')
+    .addHelpText('after', compactText)
+    .action(async (options: StoreDirectoryOptions) => {
+      const { compact } = await import('./compact.js');
+      await compact(options, terminal);
+    });
+
   program
     .command('doctor')
     .description('check what serve needs, and say what to do')
@@ -109,6 +147,7 @@ Examples:
   mutual-rooms demo                                    try it, without any configuration
   mutual-rooms serve --config mutual-rooms.yaml        run the server
   mutual-rooms import members.ndjson.gz --config mutual-rooms.yaml
+  mutual-rooms backup ./backup --config mutual-rooms.yaml
   mutual-rooms doctor --config mutual-rooms.yaml       when something does not work
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.`;
@@ -119,6 +158,24 @@ Once it is ready, it says on stdout in one line where it listens; logs go to std
 Examples:
   mutual-rooms serve --config mutual-rooms.yaml
   MUTUAL_ROOMS_LISTEN_PORT=9000 mutual-rooms serve --config mutual-rooms.yaml`;
+
+const backupExamples = `
+To restore a copy, stop the server and give its folder as data_dir.
+
+Example:
+  mutual-rooms backup /var/backups/mutual-rooms-$(date +%F) --config mutual-rooms.yaml`;
+
+const exportExamples = `
+A line is what import takes, so this moves memberships from one store to another.
+
+Examples:
+  mutual-rooms export memberships.ndjson.gz --config mutual-rooms.yaml
+  mutual-rooms export --data-dir ./data | grep example.org | wc -l`;
+
+const compactText = `
+The server must not run: stop it first. It compacts by itself at start, when store.compact_at_waste of
+all IDs are joined to nothing. Page tokens go on. The store is written anew beside the old one, so
+there must be space for both.`;
 
 const importExamples = `
 A line is {"user_id":"@alice:example.org","room_id":"!room:example.org","membership":"join"}.

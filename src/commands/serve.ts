@@ -2,13 +2,12 @@
  * `serve`: the server, from its configuration until a signal. Logs go to stderr; stdout gets the one line that says
  * where it listens, once it does.
  */
-import type { SingleBar } from 'cli-progress';
 import { type DestinationStream, type Logger, pino } from 'pino';
 import { type App, startApp } from '../app.js';
 import { type Config, loadConfig } from '../config/load.js';
 import { startingText, type Starting } from '../http/served-index.js';
 import { listenFault } from './command-error.js';
-import { progressBar } from './progress-bar.js';
+import { watchedBar, type ProgressBar } from './progress-bar.js';
 import type { Terminal } from './terminal.js';
 
 /** How often the log says how far a start has come. */
@@ -35,19 +34,18 @@ export async function serve({ config: file }: ServeOptions, terminal: Terminal):
 class StartReport {
   readonly #logger: Logger;
   readonly #terminal: Terminal;
-  readonly #bar: SingleBar | undefined;
+  readonly #bar: ProgressBar | undefined;
   #phase: Starting['phase'] | undefined;
   #saidAtMs = 0;
 
   constructor(logger: Logger, terminal: Terminal) {
     this.#logger = logger;
     this.#terminal = terminal;
-    this.#bar = terminal.watched ? progressBar() : undefined;
+    this.#bar = watchedBar(terminal);
   }
 
   say(starting: Starting): void {
-    if (this.#phase === undefined) this.#bar?.start(100, 0);
-    this.#bar?.update(Math.floor(starting.share * 100));
+    this.#bar?.say(starting.share);
     const nowMs = this.#terminal.clock.monotonicMs();
     if (starting.phase !== this.#phase || nowMs - this.#saidAtMs >= saidEveryMs) {
       this.#saidAtMs = nowMs;
@@ -57,7 +55,7 @@ class StartReport {
   }
 
   end(): void {
-    if (this.#phase !== undefined) this.#bar?.stop();
+    this.#bar?.end();
   }
 }
 

@@ -1,7 +1,7 @@
 /**
  * What a command needs of the process: its streams, environment, clock. Tests own all of it.
  */
-import type { Readable } from 'node:stream';
+import type { Readable, Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Clock, systemClock } from '../base/clock.js';
 import type { Env } from '../config/environment.js';
@@ -9,6 +9,8 @@ import type { Env } from '../config/environment.js';
 export interface Terminal {
   readonly env: Env;
   readonly stdin: Readable;
+  /** For results that are a stream; `out` is for the rest. */
+  readonly stdout: Writable;
   /** Whether a person watches: then a progress bar is drawn on stderr. */
   readonly watched: boolean;
   readonly clock: Clock;
@@ -24,6 +26,7 @@ export interface Terminal {
 export const processTerminal: Terminal = {
   env: process.env,
   stdin: process.stdin,
+  stdout: process.stdout,
   watched: process.stderr.isTTY,
   clock: systemClock,
   out: (text) => void process.stdout.write(text),

@@ -17,6 +17,7 @@ import { InlineShard } from '../shard/inline-shard.js';
 import { PooledShard } from '../shard/pooled-shard.js';
 import { ReloadedShard } from '../shard/reloaded-shard.js';
 import { shardUnavailable, type Shard } from '../shard/shard.js';
+import type { LoadedSets } from '../store/load.js';
 import type { Progress, Store } from '../store/store.js';
 import { pageQuestion, sharesQuestion } from '../shard/wire.js';
 import { FanOut, type FanOutObserver } from './fan-out.js';
@@ -71,6 +72,9 @@ export class MembershipEngine {
   /** Settled when the last of them has ended. */
   #lastTurn: Promise<unknown> = Promise.resolve();
   #shards: readonly Shard[] = [];
+  /** What the store had: who was in a room, bit u of word u/32, and how many rooms had members. */
+  #usersLoaded = new Uint32Array(0);
+  #roomsLoaded = 0;
   #fanOuts: readonly FanOut[] = [];
 
   /** Starts the shards. @throws PublicError INVALID when `shards` is no whole number from 0 to 64 */
@@ -119,6 +123,15 @@ export class MembershipEngine {
   get failure(): string | undefined {
     for (const shard of this.#shards) if (shard.failure !== undefined) return shard.failure;
     return undefined;
+  }
+
+  /** IDs that were read from the store and are joined to nothing: what a compaction would drop. */
+  countUnused(): { unused: number; known: number } {
+    let users = 0;
+    for (let word = 0; word < this.#usersLoaded.length; word += 1)
+      for (let bits = this.#usersLoaded[word]; bits !== 0; bits &= bits - 1) users += 1;
+    const known = this.#users.count + this.#rooms.count;
+    return { unused: known - users - this.#roomsLoaded, known };
   }
 
   /** How many questions wait for each shard. */
@@ -311,11 +324,23 @@ export class MembershipEngine {
       path === undefined
         ? []
         : this.#shards.map(async (shard, index) => {
-            this.#userShards.addAll(await shard.load(path, progressOf(index + 1)), index);
+            const loaded = await shard.load(path, progressOf(index + 1));
+            this.#userShards.addAll(loaded.users, index);
+            this.#countLoaded(loaded);
           });
     // All of them end before anything is closed, whichever fails.
     const results = await Promise.allSettled([names, ...sets]);
     for (const result of results) if (result.status === 'rejected') throw result.reason;
+  }
+
+  #countLoaded({ users, rooms }: LoadedSets): void {
+    this.#roomsLoaded += rooms;
+    if (users.length > this.#usersLoaded.length) {
+      const larger = new Uint32Array(users.length);
+      larger.set(this.#usersLoaded);
+      this.#usersLoaded = larger;
+    }
+    for (let word = 0; word < users.length; word += 1) this.#usersLoaded[word] |= users[word];
   }
 
   async #page(users: readonly string[], start: number, limit: number, wantsJson: boolean): Promise<Page> {

@@ -34,6 +34,7 @@ export class UserShards {
 
   /** The same for many. @param users bit u of word u/32 is the user u */
   addAll(users: Uint32Array, shard: number): void {
+    if (this.#isSingle) return;
     for (let word = 0; word < users.length; word += 1)
       for (let bits = users[word]; bits !== 0; bits &= bits - 1)
         this.add((word * 32 + 31 - Math.clz32(bits & -bits)) as UserNo, shard);

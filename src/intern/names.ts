@@ -148,6 +148,11 @@ export class Names {
     return this.#textAt(this.position(number));
   }
 
+  /** Whether JSON must escape the name at a position: as it was said when it was appended. */
+  isEscapedAt(position: number): boolean {
+    return (this.#words[position >>> arenaChunkBits][position & (arenaChunkWords - 1)] & escapeFlag) !== 0;
+  }
+
   /** At most how many bytes `writeJsonAt` writes: as many as it does, unless something must be escaped. */
   jsonBytesMaxAt(position: number): number {
     const header = this.#words[position >>> arenaChunkBits][position & (arenaChunkWords - 1)];

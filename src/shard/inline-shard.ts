@@ -6,6 +6,7 @@ import { setImmediate } from 'node:timers/promises';
 import type { PartitionRange, RoomNo, UserNo } from '../base/ids.js';
 import { recordsPerStep } from '../base/limits.js';
 import type { Names } from '../intern/names.js';
+import type { LoadedSets } from '../store/load.js';
 import type { Progress } from '../store/store.js';
 import { closed, shardUnavailable, type Shard } from './shard.js';
 import { ShardCore } from './shard-core.js';
@@ -21,7 +22,7 @@ export class InlineShard implements Shard {
     this.#core = new ShardCore(partitions, names);
   }
 
-  async load(path: string, onProgress: Progress): Promise<Uint32Array> {
+  async load(path: string, onProgress: Progress): Promise<LoadedSets> {
     this.#checkOpen();
     const load = this.#core.load(path);
     try {
@@ -34,7 +35,7 @@ export class InlineShard implements Shard {
     } finally {
       await load.close();
     }
-    return this.#core.usersHere();
+    return this.#core.loaded(load);
   }
 
   async ask(questions: Uint32Array): Promise<Answers> {

@@ -13,6 +13,7 @@ import type { PartitionRange, RoomNo, UserNo } from '../base/ids.js';
 import { progressIntervalMs } from '../base/limits.js';
 import { WorkerThread, workerUrl } from '../base/worker-thread.js';
 import type { NameChunk, Names } from '../intern/names.js';
+import type { LoadedSets } from '../store/load.js';
 import type { Progress } from '../store/store.js';
 import { closed, shardUnavailable, type Shard } from './shard.js';
 import type { Answers, ShardStats, ShardTask } from './wire.js';
@@ -53,7 +54,7 @@ export class PooledShard implements Shard {
     return this.#thread.failure;
   }
 
-  async load(path: string, onProgress: Progress): Promise<Uint32Array> {
+  async load(path: string, onProgress: Progress): Promise<LoadedSets> {
     const progress = new Float64Array(new SharedArrayBuffer(16));
     const timer = setInterval(() => onProgress(progress[0], progress[1]), progressIntervalMs);
     try {

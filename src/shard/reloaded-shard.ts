@@ -8,6 +8,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { PartitionRange, RoomNo, UserNo } from '../base/ids.js';
+import type { LoadedSets } from '../store/load.js';
 import type { Progress } from '../store/store.js';
 import { PooledShard, type PooledShardOptions } from './pooled-shard.js';
 import { closed, shardUnavailable, type Shard } from './shard.js';
@@ -54,10 +55,10 @@ export class ReloadedShard implements Shard {
     this.#options = options;
   }
 
-  async load(path: string, onProgress: Progress): Promise<Uint32Array> {
-    const users = await this.#shard.load(path, onProgress);
+  async load(path: string, onProgress: Progress): Promise<LoadedSets> {
+    const loaded = await this.#shard.load(path, onProgress);
     this.#path = path;
-    return users;
+    return loaded;
   }
 
   async ask(questions: Uint32Array): Promise<Answers> {

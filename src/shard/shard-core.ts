@@ -9,7 +9,7 @@ import { partitionCount, type PartitionRange, type UserNo } from '../base/ids.js
 import { roomsPerPageMax, scratchBytesMax } from '../base/limits.js';
 import { JsonList } from '../intern/json-list.js';
 import type { Names } from '../intern/names.js';
-import { RoomSetLoad } from '../store/load.js';
+import { RoomSetLoad, type LoadedSets } from '../store/load.js';
 import { DenseHandles, SparseHandles } from './handles.js';
 import { Membership } from './membership.js';
 import { pageHeaderWords, questionKind, type Answers, type ShardStats } from './wire.js';
@@ -17,7 +17,6 @@ import { pageHeaderWords, questionKind, type Answers, type ShardStats } from './
 export class ShardCore {
   readonly membership: Membership;
   readonly #partitions: PartitionRange;
-  readonly #hasAll: boolean;
   readonly #json: JsonList;
   #numbers = new Uint32Array(1024);
   #numbersEnd = 0;
@@ -28,8 +27,8 @@ export class ShardCore {
    */
   constructor(partitions: PartitionRange, names: Names) {
     this.#partitions = partitions;
-    this.#hasAll = partitions.end - partitions.first === partitionCount;
-    this.membership = new Membership(this.#hasAll ? new DenseHandles() : new SparseHandles());
+    const hasAll = partitions.end - partitions.first === partitionCount;
+    this.membership = new Membership(hasAll ? new DenseHandles() : new SparseHandles());
     this.#json = new JsonList(names);
   }
 
@@ -38,9 +37,9 @@ export class ShardCore {
     return new RoomSetLoad(path, this.#partitions, this.membership);
   }
 
-  /** Which users have rooms here, as `Shard.load` returns it. */
-  usersHere(): Uint32Array {
-    return this.#hasAll ? new Uint32Array(0) : this.membership.usersHere();
+  /** What has been loaded. */
+  loaded({ roomsSeen }: RoomSetLoad): LoadedSets {
+    return { users: this.membership.usersHere(), rooms: roomsSeen };
   }
 
   /** @returns views of scratch memory that the next call overwrites: who keeps them copies them */

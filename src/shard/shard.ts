@@ -8,6 +8,7 @@
  */
 import { PublicError } from '../base/errors.js';
 import type { PartitionRange, RoomNo, UserNo } from '../base/ids.js';
+import type { LoadedSets } from '../store/load.js';
 import type { Progress } from '../store/store.js';
 import type { Answers, ShardStats } from './wire.js';
 
@@ -18,9 +19,8 @@ export interface Shard {
   /**
    * Takes in what a store holds of the shard's partitions: once, and first of all.
    * @param path of the store's file
-   * @returns which users have rooms here, bit u of word u/32; nothing where the shard has all partitions
    */
-  load(path: string, onProgress: Progress): Promise<Uint32Array>;
+  load(path: string, onProgress: Progress): Promise<LoadedSets>;
   /** @param questions as wire.ts lays them out */
   ask(questions: Uint32Array): Promise<Answers>;
   /**

@@ -8,13 +8,14 @@ import { pack } from 'msgpackr';
 import { assert } from '../base/assert.js';
 import { recordsPerStep } from '../base/limits.js';
 import { roomNames } from '../intern/interner.js';
+import type { LoadedSets } from '../store/load.js';
 import { ShardCore } from './shard-core.js';
 import { exactCopy, type Answers, type ShardTask } from './wire.js';
 
 const names = roomNames();
 let core: ShardCore | undefined;
 
-export default function run(task: ShardTask): Answers | Uint8Array | number | Promise<Uint32Array> {
+export default function run(task: ShardTask): Answers | Uint8Array | number | Promise<LoadedSets> {
   if (task.kind === 'open') {
     assert(core === undefined, 'a worker is opened once');
     core = new ShardCore(task.partitions, names);
@@ -40,7 +41,7 @@ export default function run(task: ShardTask): Answers | Uint8Array | number | Pr
   }
 }
 
-async function load(core: ShardCore, path: string, progress: Float64Array): Promise<Uint32Array> {
+async function load(core: ShardCore, path: string, progress: Float64Array): Promise<LoadedSets> {
   const load = core.load(path);
   try {
     progress[1] = load.total;
@@ -50,5 +51,5 @@ async function load(core: ShardCore, path: string, progress: Float64Array): Prom
   } finally {
     await load.close();
   }
-  return core.usersHere();
+  return core.loaded(load);
 }

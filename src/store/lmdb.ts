@@ -206,10 +206,11 @@ export class Environment {
 
   /**
    * One transaction: all of what `change` puts and removes is on the disk when this returns, or none of it.
+   * @returns what `change` returns
    * @throws what `change` throws, and what the disk answers; nothing is written then
    */
-  write(change: () => void): void {
-    this.#root.transactionSync(change, synchronousCommit);
+  write<Result>(change: () => Result): Result {
+    return this.#root.transactionSync(change, synchronousCommit);
   }
 
   /** The state as of now, for reads that belong together. */

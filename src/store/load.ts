@@ -10,6 +10,7 @@ import {
   partitionCount,
   partitionOf,
   roomNoEnd,
+  sequenceBits,
   type PartitionRange,
   type RoomNo,
   type UserNo,
@@ -17,7 +18,9 @@ import {
 import { portableCount, readPortable } from '../sets/portable.js';
 import { partKeyBytes, partsMarkBytes, userOfPartKey, writePartKey } from './layout.js';
 import { Environment, type Scan, type Snapshot } from './lmdb.js';
-import { wordsOf } from './store-writer.js';
+import { wordsOf } from './words.js';
+
+const sequenceMask = 2 ** sequenceBits - 1;
 
 /** What takes in what is read. */
 export interface RoomSetSink {
@@ -25,6 +28,14 @@ export interface RoomSetSink {
   restore(user: UserNo, rooms: Uint32Array, count: number): void;
   /** As shard/wire.ts lays changes out. */
   apply(changes: Uint32Array): void;
+}
+
+/** What a shard has taken in. */
+export interface LoadedSets {
+  /** Who has rooms there: bit u of word u/32 is the user u. */
+  readonly users: Uint32Array;
+  /** How many rooms of its partitions have members. */
+  readonly rooms: number;
 }
 
 export class RoomSetLoad {
@@ -35,6 +46,10 @@ export class RoomSetLoad {
   readonly #firstRoom: number;
   readonly #roomsEnd: number;
   #rooms = new Uint32Array(1024);
+  /** Rooms that have been seen, of the partitions by sequence: bit s of word s/32. */
+  readonly #seen: Uint32Array[];
+  /** How many have. */
+  roomsSeen = 0;
   /** What is left to read, in order. */
   readonly #scans: { scan: Scan<unknown>; take: (key: never) => void }[];
   /** Records that have been read. */
@@ -50,6 +65,7 @@ export class RoomSetLoad {
     this.#roomsEnd = partitions.end === partitionCount ? roomNoEnd + 1 : firstRoomOf(partitions.end);
     const { users, parts, recent } = this.#environment;
     this.total = users.count + parts.count + recent.count;
+    this.#seen = Array.from({ length: partitionCount }, () => new Uint32Array(0));
     const userScan = users.scan({}, this.#snapshot);
     const partScan = parts.scan(this.#partRange(), this.#snapshot);
     const recentScan = recent.scan({}, this.#snapshot);
@@ -91,7 +107,24 @@ export class RoomSetLoad {
     const countMax = portableCount(bytes, length);
     if (countMax > this.#rooms.length) this.#rooms = new Uint32Array(countMax * 2);
     const count = readPortable(bytes, length, this.#firstRoom, this.#roomsEnd, this.#rooms);
-    if (count > 0) this.#sink.restore(user, this.#rooms, count);
+    if (count === 0) return;
+    for (let index = 0; index < count; index += 1) this.#see(this.#rooms[index]);
+    this.#sink.restore(user, this.#rooms, count);
+  }
+
+  #see(room: number): void {
+    const partition = room >>> sequenceBits;
+    const sequence = room & sequenceMask;
+    let seen = this.#seen[partition];
+    if (sequence >>> 5 >= seen.length) {
+      seen = new Uint32Array(Math.max(64, (sequence >>> 5) * 2));
+      seen.set(this.#seen[partition]);
+      this.#seen[partition] = seen;
+    }
+    const bit = 1 << (sequence & 31);
+    if ((seen[sequence >>> 5] & bit) !== 0) return;
+    seen[sequence >>> 5] |= bit;
+    this.roomsSeen += 1;
   }
 
   #takeRecent({ bytes, length }: Scan<number>): void {
@@ -101,6 +134,7 @@ export class RoomSetLoad {
     for (let at = 0; at < words.length; at += 2) {
       const partition = partitionOf((words[at + 1] >>> 1) as RoomNo);
       if (partition < first || partition >= end) continue;
+      if ((words[at + 1] & 1) === 1) this.#see(words[at + 1] >>> 1);
       words[kept++] = words[at];
       words[kept++] = words[at + 1];
     }

@@ -10,20 +10,22 @@ import { nameBytesMax } from '../base/limits.js';
 import { wordsOf } from '../intern/encoder.js';
 import type { Names } from '../intern/names.js';
 import { nameCountsLength, namesPerBlock, roomBlockKey, userBlockKey, userCountAt } from './layout.js';
-import type { Environment, Table } from './lmdb.js';
+import type { Environment, Snapshot, Table } from './lmdb.js';
 
 const nameCountsName = 'name_counts';
 
 /** How many names of each kind are stored, in the order of `userCountAt`. */
-export function readNameCounts(
-  environment: Environment,
-  snapshot?: Parameters<Environment['getBytes']>[1],
-): Uint32Array {
+export function readNameCounts(environment: Environment, snapshot?: Snapshot): Uint32Array {
   const counts = new Uint32Array(nameCountsLength);
   const stored = environment.getBytes(nameCountsName, snapshot);
   // Copied, because what is stored need not begin at a whole word.
   if (stored !== undefined) new Uint8Array(counts.buffer).set(stored.subarray(0, counts.byteLength));
   return counts;
+}
+
+/** Only inside `Environment.write`. */
+export function putNameCounts(environment: Environment, counts: Uint32Array): void {
+  environment.putBytes(nameCountsName, new Uint8Array(counts.slice().buffer));
 }
 
 export class NameBlocks {
@@ -58,7 +60,7 @@ export class NameBlocks {
         );
       }
     }
-    this.#environment.putBytes(nameCountsName, new Uint8Array(counts.slice().buffer));
+    putNameCounts(this.#environment, counts);
   }
 
   /** What `write` was given is on the disk. */

@@ -15,6 +15,7 @@ import {
   writePartKey,
 } from './layout.js';
 import type { Environment, Table } from './lmdb.js';
+import { mergeChanges } from './merge-changes.js';
 
 /** One past every RoomNo, as `readPortable` wants it: the end of a container. */
 const roomsEnd = roomNoEnd + 1;
@@ -122,23 +123,7 @@ export class RoomSetRecords {
   /** Makes the next set out of the one that was read. @returns its count, or -1 when it is the same */
   #merge(count: number, words: Uint32Array, from: number, to: number): number {
     if (count + to - from > this.#merged.length) this.#merged = new Uint32Array((count + to - from) * 2);
-    const rooms = this.#rooms;
-    const merged = this.#merged;
-    let at = 0;
-    let end = 0;
-    let isSame = true;
-    for (let index = from; index < to; index += 1) {
-      const room = words[index] >>> 1;
-      const joined = (words[index] & 1) === 1;
-      while (at < count && rooms[at] < room) merged[end++] = rooms[at++];
-      const was = at < count && rooms[at] === room;
-      if (was) at += 1;
-      if (joined) merged[end++] = room;
-      if (joined !== was) isSame = false;
-    }
-    if (isSame) return -1;
-    while (at < count) merged[end++] = rooms[at++];
-    return end;
+    return mergeChanges(this.#rooms, count, words, from, to, this.#merged);
   }
 
   /** @returns a view that the next call overwrites */

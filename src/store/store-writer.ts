@@ -22,6 +22,7 @@ import { NameBlocks, readNameCounts } from './name-blocks.js';
 import { checkOwner } from './owner.js';
 import { RecentChanges, type SortedChanges } from './recent-changes.js';
 import { RoomSetRecords } from './room-set-records.js';
+import { wordsOf } from './words.js';
 
 /** How far a source has been read, under its name. */
 export interface StoredCursor {
@@ -163,14 +164,6 @@ export class StoreWriter {
     this.#beginFolding();
   }
 
-  /** Folds all there is: for whoever wants the records alone to be the whole state. */
-  foldAll(): void {
-    while (this.#folding !== undefined || this.#collected.commits > 0) {
-      if (this.#folding === undefined) this.#foldCollected();
-      this.fold(changesPerTransaction);
-    }
-  }
-
   #write(change: () => void): void {
     this.#records.clear();
     this.#environment.write(() => {
@@ -240,14 +233,4 @@ export class StoreWriter {
     }
     return removed;
   }
-}
-
-/** For whoever folds with nobody waiting. */
-const changesPerTransaction = 16_384;
-
-/** A copy, because what is stored need not begin at a whole word. */
-export function wordsOf(bytes: Uint8Array, length: number): Uint32Array {
-  const words = new Uint32Array(length >>> 2);
-  new Uint8Array(words.buffer).set(bytes.subarray(0, words.byteLength));
-  return words;
 }

@@ -1,5 +1,5 @@
 /** A terminal that remembers what was written, waits without waiting, and stops when told to. */
-import { Readable } from 'node:stream';
+import { Readable, Writable } from 'node:stream';
 import { systemClock } from '../../src/base/clock.js';
 import type { Terminal } from '../../src/commands/terminal.js';
 
@@ -23,6 +23,12 @@ export function fakeTerminal(
   return {
     env,
     stdin: Readable.from(stdin),
+    stdout: new Writable({
+      write: (chunk: Buffer, _encoding, done) => {
+        written.out += chunk.toString();
+        done();
+      },
+    }),
     watched: false,
     clock: systemClock,
     written,

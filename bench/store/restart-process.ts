@@ -1,0 +1,99 @@
+/**
+ * A start with what a store holds, in a process of its own: opens it and loads an engine. How long, what of it, and how
+ * much each thread had to do. Forked by the benches of the store.
+ */
+import { readFileSync, readdirSync } from 'node:fs';
+import { UserShards } from '#dist/engine/user-shards';
+import { MembershipEngine } from '#dist/engine/engine';
+import { InlineShard } from '#dist/shard/inline-shard';
+import { ReloadedShard } from '#dist/shard/reloaded-shard';
+import { LmdbStore } from '#dist/store/lmdb-store';
+import { answerOrder, residentBytes } from '../child.js';
+
+export interface RestartOrder {
+  readonly directory: string;
+  readonly shards: number;
+}
+
+export interface Restart {
+  readonly memberships: number;
+  readonly users: number;
+  readonly rooms: number;
+  /** From the start of the process, node and tsx included, to the first answer. */
+  readonly readySeconds: number;
+  /** Before the store was opened. */
+  readonly bootSeconds: number;
+  readonly loadSeconds: number;
+  readonly namesSeconds: number;
+  /** Of the slowest shard. */
+  readonly setsSeconds: number;
+  readonly userShardsSeconds: number;
+  /** Processor time: of the thread that reads names, and of the busiest others. */
+  readonly mainCpuSeconds: number;
+  readonly otherCpuSeconds: readonly number[];
+  readonly residentBytes: number;
+}
+
+const ticksPerSecond = 100;
+
+/** Processor seconds of each thread of this process. */
+function cpuByThread(): Map<string, number> {
+  const seconds = new Map<string, number>();
+  for (const thread of readdirSync('/proc/self/task')) {
+    const fields = readFileSync(`/proc/self/task/${thread}/stat`, 'utf8').split(') ')[1].split(' ');
+    seconds.set(thread, (Number(fields[11]) + Number(fields[12])) / ticksPerSecond);
+  }
+  return seconds;
+}
+
+/** Adds up what calls of a method take, by the clock. @returns the seconds of each call */
+function timeCalls(prototype: object, name: string): number[] {
+  const methods = prototype as Record<string, (...words: unknown[]) => unknown>;
+  const method = methods[name];
+  const seconds: number[] = [];
+  methods[name] = function (this: unknown, ...words: unknown[]): unknown {
+    const started = performance.now();
+    const ended = (): void => void seconds.push((performance.now() - started) / 1000);
+    const result = method.apply(this, words);
+    if (result instanceof Promise) return result.finally(ended);
+    ended();
+    return result;
+  };
+  return seconds;
+}
+
+async function measure({ directory, shards }: RestartOrder): Promise<Restart> {
+  const names = timeCalls(LmdbStore.prototype, 'restoreNames');
+  const sets = timeCalls(shards === 0 ? InlineShard.prototype : ReloadedShard.prototype, 'load');
+  const userShards = timeCalls(UserShards.prototype, 'addAll');
+  const before = cpuByThread();
+  const started = performance.now();
+  const store = await LmdbStore.open({ directory, bytesMax: Infinity });
+  const engine = await MembershipEngine.load(store, { shards, onProgress: () => undefined });
+  await engine.mutual(['@anybody:example.org', '@nobody:example.org']);
+  const ended = performance.now();
+  const after = cpuByThread();
+  const { memberships, usersKnown, roomsKnown } = await engine.stats();
+  const cpu = [...after].map(([thread, seconds]) => [thread, seconds - (before.get(thread) ?? 0)] as const);
+  const main = `${process.pid}`;
+  const answer = {
+    ...{ memberships, users: usersKnown, rooms: roomsKnown },
+    readySeconds: ended / 1000,
+    bootSeconds: started / 1000,
+    loadSeconds: (ended - started) / 1000,
+    namesSeconds: Math.max(...names),
+    setsSeconds: Math.max(...sets),
+    userShardsSeconds: userShards.reduce((sum, each) => sum + each, 0),
+    mainCpuSeconds: cpu.find(([thread]) => thread === main)?.[1] ?? NaN,
+    otherCpuSeconds: cpu
+      .filter(([thread, seconds]) => thread !== main && seconds >= 0.05)
+      .map(([, seconds]) => seconds)
+      .sort((left, right) => right - left),
+    residentBytes: residentBytes(),
+  };
+  await engine.close();
+  await store.close();
+  return answer;
+}
+
+await answerOrder(measure);

@@ -1,0 +1,20 @@
+/** `backup`: a consistent copy of a store, beside a running server too. */
+import { resolve } from 'node:path';
+import { findStore } from '../store/data-directory.js';
+import { backupStore } from '../store/backup.js';
+import { storeDirectory, type StoreDirectoryOptions } from './store-directory.js';
+import type { Terminal } from './terminal.js';
+
+export interface BackupOptions extends StoreDirectoryOptions {
+  /** Where the copy goes: a folder that is made, or empty. */
+  readonly directory: string;
+}
+
+export async function backup({ directory, ...options }: BackupOptions, terminal: Terminal): Promise<void> {
+  const path = findStore(storeDirectory(options, terminal));
+  const startedAtMs = terminal.clock.monotonicMs();
+  const target = resolve(directory);
+  const bytes = await backupStore(path, target);
+  const seconds = (terminal.clock.monotonicMs() - startedAtMs) / 1000;
+  terminal.out(`copied ${bytes} bytes to ${target} in ${seconds.toFixed(1)} s\n`);
+}

@@ -1,0 +1,21 @@
+/** `compact`: drops the names of a store that are joined to nothing; for when no server has it. */
+import { compactStore } from '../store/compact.js';
+import { watchedBar } from './progress-bar.js';
+import { storeDirectory, type StoreDirectoryOptions } from './store-directory.js';
+import type { Terminal } from './terminal.js';
+
+export async function compact(options: StoreDirectoryOptions, terminal: Terminal): Promise<void> {
+  const directory = storeDirectory(options, terminal);
+  const bar = watchedBar(terminal);
+  const startedAtMs = terminal.clock.monotonicMs();
+  const { before, after, memberships } = await compactStore({
+    directory,
+    clock: terminal.clock,
+    onProgress: (done, total) => bar?.say(done / Math.max(1, total)),
+  }).finally(() => bar?.end());
+  const seconds = (terminal.clock.monotonicMs() - startedAtMs) / 1000;
+  terminal.out(
+    `users ${before.users} -> ${after.users}, rooms ${before.rooms} -> ${after.rooms}, ` +
+      `bytes ${before.bytes} -> ${after.bytes}, ${memberships} memberships, in ${seconds.toFixed(1)} s\n`,
+  );
+}

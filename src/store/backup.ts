@@ -1,0 +1,59 @@
+/**
+ * A copy of a store as of one commit, beside whoever writes: LMDB's own, without its free pages. While it is being made,
+ * pages that are freed are not used again, so the store grows by what is changed meanwhile.
+ */
+import { chmodSync, mkdirSync, readdirSync, renameSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { PublicError, messageOf } from '../base/errors.js';
+import { removeUnfinished, syncDirectory, unfinishedPath } from './data-directory.js';
+import { checkFormat } from './identity.js';
+import { storeFileName } from './layout.js';
+import { Environment } from './lmdb.js';
+
+/**
+ * @param directory is made; one that is there is empty
+ * @returns bytes of the copy
+ * @throws PublicError INVALID, UNAVAILABLE; what the disk answers
+ */
+export async function backupStore(path: string, directory: string): Promise<number> {
+  makeEmpty(directory);
+  const copy = unfinishedPath(directory);
+  const target = join(directory, storeFileName);
+  try {
+    const environment = new Environment({ path, readOnly: true });
+    try {
+      checkFormat(environment);
+      await environment.copyTo(copy);
+    } finally {
+      await environment.close();
+    }
+    chmodSync(copy, 0o600);
+    const copied = new Environment({ path: copy });
+    // Who owns the store does not own the copy. And this is a durable write: the copy is on the disk after it.
+    copied.write(() => copied.removeMeta('owner'));
+    await copied.close();
+    renameSync(copy, target);
+  } finally {
+    removeUnfinished(directory);
+  }
+  syncDirectory(directory);
+  return statSync(target).size;
+}
+
+function makeEmpty(directory: string): void {
+  let found: string[];
+  try {
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    found = readdirSync(directory);
+  } catch (error) {
+    throw new PublicError(
+      'UNAVAILABLE',
+      `${directory} cannot be used (${messageOf(error)}): name another folder`,
+      {
+        cause: error,
+      },
+    );
+  }
+  if (found.length > 0)
+    throw new PublicError('INVALID', `${directory} is not empty: a backup goes into a folder of its own`);
+}

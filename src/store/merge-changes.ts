@@ -1,0 +1,32 @@
+/** Changes laid over a room set: what a fold writes down, and what is read before it has been. */
+
+/**
+ * @param rooms the set: the first `count` of them, ascending
+ * @param words room * 2 + joined; from `from` to `to` ascending, each room once
+ * @param merged gets the next set, and has room for both
+ * @returns how many rooms that has, or -1 when nothing changes
+ */
+export function mergeChanges(
+  rooms: Uint32Array,
+  count: number,
+  words: Uint32Array,
+  from: number,
+  to: number,
+  merged: Uint32Array,
+): number {
+  let at = 0;
+  let end = 0;
+  let isSame = true;
+  for (let index = from; index < to; index += 1) {
+    const room = words[index] >>> 1;
+    const joined = (words[index] & 1) === 1;
+    while (at < count && rooms[at] < room) merged[end++] = rooms[at++];
+    const was = at < count && rooms[at] === room;
+    if (was) at += 1;
+    if (joined) merged[end++] = room;
+    if (joined !== was) isSame = false;
+  }
+  if (isSame) return -1;
+  while (at < count) merged[end++] = rooms[at++];
+  return end;
+}
