@@ -104,15 +104,19 @@ export class PackedRuns {
     return room + 1;
   }
 
-  /** A new run. @param rooms ascending, distinct, 1 to `packedCountMax` */
-  create(rooms: Uint32Array): number {
-    if (rooms.length === 1) return this.single(rooms[0]);
+  /** A new run. @param rooms `count` of them, ascending, distinct, 1 to `packedCountMax` */
+  create(rooms: Uint32Array, count = rooms.length): number {
+    if (count === 1) return this.single(rooms[0]);
     let sizeClass = 1;
-    while (capacities[sizeClass] < rooms.length) sizeClass += 1;
-    const { words, start, handle } = this.#take(sizeClass);
-    words.set(rooms, start);
-    words.fill(padding, start + rooms.length, start + capacities[sizeClass]);
-    return handle;
+    while (capacities[sizeClass] < count) sizeClass += 1;
+    const slab = this.#slabs[sizeClass];
+    const slot = slab.take();
+    const words = slab.chunkOf(slot);
+    const start = slab.startOf(slot);
+    copyRun(rooms, 0, words, start, count);
+    const end = start + slab.capacity;
+    for (let at = start + count; at < end; at += 1) words[at] = padding;
+    return handleOf(sizeClass, slot);
   }
 
   /**

@@ -77,10 +77,8 @@ export class RoomSets {
 
   /** Adds many rooms, ascending and all above those that are there. @returns the set's handle from now on */
   append(handle: number, rooms: Uint32Array, added: number): number {
-    if (handle === emptySet) {
-      const all = rooms.subarray(0, added);
-      return added > packedCountMax ? this.#keep(bitmapOf(all)) : this.runs.create(all);
-    }
+    if (handle === emptySet && added <= packedCountMax) return this.runs.create(rooms, added);
+    if (handle === emptySet) return this.#keep(bitmapOf(rooms.subarray(0, added)));
     if (this.isBitmap(handle)) {
       this.bitmap(handle).addMany(rooms.subarray(0, added));
       return handle;
@@ -153,6 +151,6 @@ export class RoomSets {
     const rooms = new Uint32Array(packedCountMin);
     const count = bitmapCopy(this.bitmap(handle), 0, packedCountMin, rooms);
     this.#drop(handle);
-    return this.runs.create(rooms.subarray(0, count));
+    return this.runs.create(rooms, count);
   }
 }

@@ -153,7 +153,7 @@ export class Compactor {
         const partition = partitionOf(rooms[start] as RoomNo);
         let end = start + 1;
         while (end < count && partitionOf(rooms[end] as RoomNo) === partition) end += 1;
-        writePartKey(partKey, partition, nextUser);
+        writePartKey(partKey, nextUser, partition);
         parts.put(partKey, portable(rooms, start, end - start));
         start = end;
       }

@@ -18,8 +18,8 @@ export const unfinishedFileName = 'unfinished.mdb';
 /** Names of consecutive numbers in one record: a new name rewrites about a kilobyte, and a start reads few records. */
 export const namesPerBlock = 32;
 
-/** A user in more rooms than this has a record for each partition: the largest record stays within one page of LMDB. */
-export const roomsPerRecordMax = 128;
+/** A user in more rooms than this has a record for each partition: the largest record stays within a page of LMDB. */
+export const roomsPerRecordMax = 192;
 
 /** A user in fewer rooms than this has one record again: half, so that one room going to and fro moves nothing. */
 export const roomsPerRecordMin = roomsPerRecordMax / 2;
@@ -48,19 +48,26 @@ export function blockOfRoomBlock(key: number): number {
 export const userCountAt = partitionCount;
 export const nameCountsLength = partitionCount + 1;
 
-/** Key of a user's rooms in one partition, for users who have a record for each: partition, then user, big-endian. */
+/**
+ * Key of a user's rooms in one partition, for users who have a record for each: user (u32, big-endian), then partition. So
+ * the records of a user lie together, in the order of the rooms.
+ */
 export const partKeyBytes = 5;
 
-export function writePartKey(target: Uint8Array, partition: number, user: number): void {
-  target[0] = partition;
-  target[1] = user >>> 24;
-  target[2] = user >>> 16;
-  target[3] = user >>> 8;
-  target[4] = user;
+export function writePartKey(target: Uint8Array, user: number, partition: number): void {
+  target[0] = user >>> 24;
+  target[1] = user >>> 16;
+  target[2] = user >>> 8;
+  target[3] = user;
+  target[4] = partition;
 }
 
 export function userOfPartKey(key: Uint8Array): number {
-  return ((key[1] << 24) | (key[2] << 16) | (key[3] << 8) | key[4]) >>> 0;
+  return ((key[0] << 24) | (key[1] << 16) | (key[2] << 8) | key[3]) >>> 0;
+}
+
+export function partitionOfPartKey(key: Uint8Array): number {
+  return key[4];
 }
 
 /** A user's record is either a set in Roaring's portable form (8 bytes at least) or this: how many rooms the parts hold. */

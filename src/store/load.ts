@@ -16,7 +16,7 @@ import {
   type UserNo,
 } from '../base/ids.js';
 import { portableCount, readPortable } from '../sets/portable.js';
-import { partKeyBytes, partsMarkBytes, userOfPartKey, writePartKey } from './layout.js';
+import { partitionOfPartKey, partsMarkBytes, userOfPartKey } from './layout.js';
 import { Environment, type Scan, type Snapshot } from './lmdb.js';
 import { wordsOf } from './words.js';
 
@@ -24,7 +24,7 @@ const sequenceMask = 2 ** sequenceBits - 1;
 
 /** What takes in what is read. */
 export interface RoomSetSink {
-  /** The user has these rooms too: `count` of them, ascending, above those of earlier calls for this user. */
+  /** The user has these rooms, `count` of them, ascending. Of each user once. */
   restore(user: UserNo, rooms: Uint32Array, count: number): void;
   /** As shard/wire.ts lays changes out. */
   apply(changes: Uint32Array): void;
@@ -45,13 +45,16 @@ export class RoomSetLoad {
   readonly #sink: RoomSetSink;
   readonly #firstRoom: number;
   readonly #roomsEnd: number;
+  /** The user whose records are being read, and the rooms so far: the first `#count`. */
+  #user = 0;
   #rooms = new Uint32Array(1024);
+  #count = 0;
   /** Rooms that have been seen, of the partitions by sequence: bit s of word s/32. */
-  readonly #seen: Uint32Array[];
+  readonly #seen = Array.from({ length: partitionCount }, () => new Uint32Array(0));
   /** How many have. */
   roomsSeen = 0;
   /** What is left to read, in order. */
-  readonly #scans: { scan: Scan<unknown>; take: (key: never) => void }[];
+  readonly #tables: { scan: Scan<unknown>; take: (key: never) => void }[];
   /** Records that have been read. */
   done = 0;
   readonly total: number;
@@ -65,13 +68,12 @@ export class RoomSetLoad {
     this.#roomsEnd = partitions.end === partitionCount ? roomNoEnd + 1 : firstRoomOf(partitions.end);
     const { users, parts, recent } = this.#environment;
     this.total = users.count + parts.count + recent.count;
-    this.#seen = Array.from({ length: partitionCount }, () => new Uint32Array(0));
     const userScan = users.scan({}, this.#snapshot);
-    const partScan = parts.scan(this.#partRange(), this.#snapshot);
+    const partScan = parts.scan({}, this.#snapshot);
     const recentScan = recent.scan({}, this.#snapshot);
-    this.#scans = [
-      { scan: userScan, take: (user: number) => this.#takeUser(user as UserNo, userScan) },
-      { scan: partScan, take: (key: Uint8Array) => this.#restore(userOfPartKey(key) as UserNo, partScan) },
+    this.#tables = [
+      { scan: userScan, take: (user: UserNo) => this.#takeUser(user, userScan) },
+      { scan: partScan, take: (key: Uint8Array) => this.#takePart(key, partScan) },
       { scan: recentScan, take: () => this.#takeRecent(recentScan) },
     ];
   }
@@ -79,37 +81,60 @@ export class RoomSetLoad {
   /** Reads about so many records. @returns whether there are more */
   step(recordsMax: number): boolean {
     let read = 0;
-    while (this.#scans.length > 0) {
-      const { scan, take } = this.#scans[0];
+    while (this.#tables.length > 0) {
+      const { scan, take } = this.#tables[0];
       for (; read < recordsMax; read += 1) {
         const key = scan.next();
         if (key === undefined) break;
         take(key as never);
       }
       if (read === recordsMax) break;
-      this.#scans.shift();
+      this.#restore();
+      this.#tables.shift();
     }
     this.done += read;
-    return this.#scans.length > 0;
+    return this.#tables.length > 0;
   }
 
   async close(): Promise<void> {
-    for (const { scan } of this.#scans) scan.close();
+    for (const { scan } of this.#tables) scan.close();
     this.#snapshot.done();
     await this.#environment.close();
   }
 
   #takeUser(user: UserNo, scan: Scan<number>): void {
-    if (scan.length !== partsMarkBytes) this.#restore(user, scan);
+    if (scan.length === partsMarkBytes) return;
+    this.#user = user;
+    this.#read(scan);
+    this.#restore();
   }
 
-  #restore(user: UserNo, { bytes, length }: Scan<number> | Scan<Uint8Array>): void {
-    const countMax = portableCount(bytes, length);
-    if (countMax > this.#rooms.length) this.#rooms = new Uint32Array(countMax * 2);
-    const count = readPortable(bytes, length, this.#firstRoom, this.#roomsEnd, this.#rooms);
+  /** The parts of a user come one behind the other, in the order of the rooms. */
+  #takePart(key: Uint8Array, scan: Scan<Uint8Array>): void {
+    const user = userOfPartKey(key);
+    if (user !== this.#user) this.#restore();
+    this.#user = user;
+    const partition = partitionOfPartKey(key);
+    if (partition >= this.#partitions.first && partition < this.#partitions.end) this.#read(scan);
+  }
+
+  #read({ bytes, length }: Scan<number> | Scan<Uint8Array>): void {
+    const end = this.#count + portableCount(bytes, length);
+    if (end > this.#rooms.length) {
+      const larger = new Uint32Array(end * 2);
+      larger.set(this.#rooms.subarray(0, this.#count));
+      this.#rooms = larger;
+    }
+    const target = this.#count === 0 ? this.#rooms : this.#rooms.subarray(this.#count);
+    this.#count += readPortable(bytes, length, this.#firstRoom, this.#roomsEnd, target);
+  }
+
+  #restore(): void {
+    const count = this.#count;
     if (count === 0) return;
+    this.#count = 0;
     for (let index = 0; index < count; index += 1) this.#see(this.#rooms[index]);
-    this.#sink.restore(user, this.#rooms, count);
+    this.#sink.restore(this.#user as UserNo, this.#rooms, count);
   }
 
   #see(room: number): void {
@@ -139,15 +164,5 @@ export class RoomSetLoad {
       words[kept++] = words[at + 1];
     }
     this.#sink.apply(words.subarray(0, kept));
-  }
-
-  #partRange(): { start?: Uint8Array; end?: Uint8Array } {
-    const keyAt = (partition: number): Uint8Array => {
-      const key = new Uint8Array(partKeyBytes);
-      writePartKey(key, partition, 0);
-      return key;
-    };
-    const { first, end } = this.#partitions;
-    return { start: keyAt(first), ...(end < partitionCount && { end: keyAt(end) }) };
   }
 }

@@ -134,7 +134,7 @@ export class RoomSetRecords {
   }
 
   #key(partition: number, user: number): Uint8Array {
-    writePartKey(this.#partKey, partition, user);
+    writePartKey(this.#partKey, user, partition);
     return this.#partKey;
   }
 

@@ -67,7 +67,7 @@ export class StateReader {
   #takeRecord(): void {
     if (this.#recordLength === partsMarkBytes) {
       for (let partition = 0; partition < partitionCount; partition += 1) {
-        writePartKey(this.#partKey, partition, this.user);
+        writePartKey(this.#partKey, this.user, partition);
         if (this.#parts.get(this.#partKey, this.#snapshot)) this.#read(this.#parts.bytes, this.#parts.length);
       }
     } else this.#read(this.#record, this.#recordLength);

@@ -11,6 +11,7 @@ import { portableCount, portableFault, readPortable } from '../sets/portable.js'
 import { checkFormat, identityOf } from './identity.js';
 import {
   partKeyBytes,
+  partitionOfPartKey,
   partsMarkBytes,
   roomsPerRecordMax,
   roomsPerRecordMin,
@@ -133,7 +134,7 @@ class Verification {
   #checkParts(): void {
     const scan = this.#environment.parts.scan({}, this.#snapshot);
     for (let key = scan.next(); key !== undefined; key = scan.next()) {
-      const partition = key[0];
+      const partition = partitionOfPartKey(key);
       if (key.length !== partKeyBytes || partition >= partitionCount)
         throw damaged(`parts has the key ${Buffer.from(key).toString('hex')}`);
       const user = userOfPartKey(key);
