@@ -15,7 +15,7 @@ import { checkFormat } from './identity.js';
 import { userCountAt } from './layout.js';
 import { Environment } from './lmdb.js';
 import { readNameCounts } from './name-blocks.js';
-import { makeOwner, release, takeOver } from './owner.js';
+import { checkOwner, openOwned, release } from './owner.js';
 import type { Progress } from './store.js';
 
 export interface CompactOptions {
@@ -44,12 +44,10 @@ export async function compactStore(options: CompactOptions): Promise<Compaction>
   const path = findStore(directory);
   const instance = random(16).toString('hex');
   try {
-    const old = new Environment({ path });
+    const old = await openOwned(path, instance, checkFormat);
     try {
-      checkFormat(old);
-      old.write(() => takeOver(old, makeOwner(instance)));
       try {
-        return await replace(old, random(4).readUInt32BE(), options);
+        return await replace(old, instance, random(4).readUInt32BE(), options);
       } finally {
         // Of the file that was: a server that has it open still finds that it is not its own.
         release(old, instance);
@@ -65,6 +63,7 @@ export async function compactStore(options: CompactOptions): Promise<Compaction>
 
 async function replace(
   old: Environment,
+  instance: string,
   epoch: number,
   { directory, clock = systemClock, onProgress = () => undefined }: CompactOptions,
 ): Promise<Compaction> {
@@ -90,7 +89,11 @@ async function replace(
   snapshot.done();
   const after = sizeOf(next);
   await next.close();
-  renameSync(unfinished, old.path);
+  // In a transaction: whoever has opened the store since, unseen from here, commits nothing in between that would be lost.
+  old.write(() => {
+    checkOwner(old, instance);
+    renameSync(unfinished, old.path);
+  });
   syncDirectory(directory);
   removeUnfinished(directory);
   return { before, after: { ...after, bytes: statSync(old.path).size }, memberships };

@@ -5,7 +5,7 @@
 import type { RandomBytes } from '../base/clock.js';
 import { PublicError } from '../base/errors.js';
 import { firstRoomOf, partitionOf, roomNoEnd, type RoomNo } from '../base/ids.js';
-import { portableCount, readPortable } from '../sets/portable.js';
+import { portableCount, portableFault, readPortable } from '../sets/portable.js';
 import { programName, storeFormat, type StoredEarlierEpoch } from './layout.js';
 import type { Environment } from './lmdb.js';
 import type { EarlierEpoch, Identity } from './store.js';
@@ -49,11 +49,18 @@ export function identityOf(environment: Environment): Identity {
   return {
     epoch: identity.epoch,
     tokenKey: Buffer.from(identity.tokenKey),
-    earlier: (environment.getMeta('earlier') ?? []).map(earlierEpochOf),
+    earlier: (environment.getMeta('earlier') ?? []).map((stored) => earlierEpochOf(stored, environment.path)),
   };
 }
 
-function earlierEpochOf({ epoch, kept }: StoredEarlierEpoch): EarlierEpoch {
+function earlierEpochOf({ epoch, kept }: StoredEarlierEpoch, path: string): EarlierEpoch {
+  const fault = portableFault(kept, kept.length);
+  if (fault !== undefined) {
+    throw new PublicError(
+      'DAMAGED',
+      `${path} is damaged: the rooms that were kept of the earlier epoch ${epoch}: ${fault}; put a backup in its place`,
+    );
+  }
   const rooms = new Uint32Array(portableCount(kept, kept.length));
   readPortable(kept, kept.length, 0, roomNoEnd + 1, rooms);
   const below = (room: number): number => {

@@ -16,7 +16,7 @@ import { diskFaultOf, isReadOnlyDisk, publicErrorOf } from './disk-fault.js';
 import { checkFormat, identityOf, newMeta } from './identity.js';
 import { cursorKey, nameCountsLength, userCountAt } from './layout.js';
 import { Environment } from './lmdb.js';
-import { makeOwner, release, takeOver } from './owner.js';
+import { openOwned, release } from './owner.js';
 import { restoreNames } from './restore-names.js';
 import type { Identity, Progress, Store, StoreBatch } from './store.js';
 import type { WriterAnswer, WriterTask } from './writer-thread.js';
@@ -92,16 +92,9 @@ export class LmdbStore implements Store {
   }
 
   static async #open(path: string, instance: string, bytesMax: number): Promise<LmdbStore> {
-    const environment = new Environment({ path });
-    try {
-      const identity = checkedIdentity(environment);
-      environment.write(() => takeOver(environment, makeOwner(instance)));
-      removeUnfinished(dirname(path));
-      return new LmdbStore(environment, identity, instance, bytesMax);
-    } catch (error) {
-      await environment.close();
-      throw error;
-    }
+    const environment = await openOwned(path, instance, checkedIdentity);
+    removeUnfinished(dirname(path));
+    return new LmdbStore(environment, identityOf(environment), instance, bytesMax);
   }
 
   private constructor(environment: Environment, identity: Identity, instance: string, bytesMax: number) {

@@ -6,14 +6,47 @@
  * That it does not come to this, an opening first asks whether the last owner is alive: a process of this machine with
  * that number which was started at that time. It cannot see into another container; there the check above decides.
  */
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { PublicError } from '../base/errors.js';
 import type { StoredOwner } from './layout.js';
-import type { Environment } from './lmdb.js';
+import { Environment } from './lmdb.js';
 
-/** @param instance random */
-export function makeOwner(instance: string): StoredOwner {
+/**
+ * Opens a store to write in it. A compaction puts another file in the place of this one; whoever opened the old one a
+ * moment before would write to a file that nobody finds any more. So once it is owned, the path is looked at again.
+ * @param instance random
+ * @param check of what is in it; nothing has been written then
+ * @throws what `check` throws; PublicError UNAVAILABLE when a living process owns the store, or it was replaced meanwhile
+ */
+export async function openOwned(
+  path: string,
+  instance: string,
+  check: (environment: Environment) => void,
+): Promise<Environment> {
+  const file = fileOf(path);
+  const environment = new Environment({ path });
+  try {
+    check(environment);
+    environment.write(() => {
+      takeOver(environment, makeOwner(instance));
+      if (fileOf(path) === file) return;
+      throw new PublicError('UNAVAILABLE', `${path} was replaced while it was being opened: start again`);
+    });
+    return environment;
+  } catch (error) {
+    await environment.close();
+    throw error;
+  }
+}
+
+/** What tells a file from another one that is put in its place. */
+function fileOf(path: string): string {
+  const { dev, ino } = statSync(path, { bigint: true });
+  return `${dev}:${ino}`;
+}
+
+function makeOwner(instance: string): StoredOwner {
   return { instance, host: hostname(), pid: process.pid, started: startedOf(process.pid) };
 }
 
@@ -21,7 +54,7 @@ export function makeOwner(instance: string): StoredOwner {
  * Only inside `Environment.write`.
  * @throws PublicError UNAVAILABLE when a living process owns the store
  */
-export function takeOver(environment: Environment, owner: StoredOwner): void {
+function takeOver(environment: Environment, owner: StoredOwner): void {
   const before = environment.getMeta('owner');
   if (before !== undefined && isAlive(before)) {
     throw new PublicError(

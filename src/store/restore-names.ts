@@ -41,7 +41,8 @@ export async function restoreNames(
   const takeUsers: TakeNames = (lane, words, end) => users.restore(lane, words, end);
   const takeRooms: TakeNames = (lane, words, end) => rooms.restore(lane, words, end);
   const progress = (): void => onProgress(users.count + rooms.count, total);
-  await readTables(environment, takeUsers, takeRooms, progress, snapshot);
+  const taken = { users: users.names, rooms: rooms.names };
+  await readTables(environment, taken, takeUsers, takeRooms, progress, snapshot);
   checkCounts(counts, users.names, rooms.names);
 }
 
@@ -62,32 +63,49 @@ export async function readNames(
         at += wordsOfName(byteLength);
       }
     };
-  await readTables(environment, into(users), into(rooms), () => undefined, snapshot);
+  await readTables(environment, { users, rooms }, into(users), into(rooms), () => undefined, snapshot);
   checkCounts(readNameCounts(environment, snapshot), users, rooms);
 }
 
 async function readTables(
   environment: Environment,
+  { users, rooms }: { users: Names; rooms: Names },
   takeUsers: TakeNames,
   takeRooms: TakeNames,
   progress: () => void,
   snapshot: Snapshot | undefined,
 ): Promise<void> {
-  await readTable(environment.userNames, takeUsers, (block) => ({ lane: 0, block }), progress, snapshot);
-  const placeOf = (key: number): Place => ({ lane: partitionOfRoomBlock(key), block: blockOfRoomBlock(key) });
-  await readTable(environment.roomNames, takeRooms, placeOf, progress, snapshot);
+  const userBlockAt = (block: number): Place => ({ lane: 0, block });
+  await readTable(
+    environment.userNames,
+    takeUsers,
+    () => countOfUsers(users),
+    userBlockAt,
+    progress,
+    snapshot,
+  );
+  const roomBlockAt = (key: number): Place => ({
+    lane: partitionOfRoomBlock(key),
+    block: blockOfRoomBlock(key),
+  });
+  const countOfRooms = (lane: number): number => rooms.countOf(lane);
+  await readTable(environment.roomNames, takeRooms, countOfRooms, roomBlockAt, progress, snapshot);
   progress();
 }
 
 function checkCounts(counts: Uint32Array, users: Names, rooms: Names): void {
   for (const [lane, count] of counts.entries()) {
     const isUsers = lane === userCountAt;
-    // Nobody has the first number of users, and no name.
-    const found = isUsers ? users.countOf(0) - 1 : rooms.countOf(lane);
+    const found = isUsers ? countOfUsers(users) : rooms.countOf(lane);
     if (found === count) continue;
     const what = isUsers ? 'users' : `the rooms of partition ${lane}`;
     throw damaged(`${found} names of ${what} are there, and ${count} should be`);
   }
+}
+
+/** Nobody has the first number of users, and no name. */
+function countOfUsers(users: Names): number {
+  return users.countOf(0) - 1;
 }
 
 interface Place {
@@ -98,17 +116,20 @@ interface Place {
 async function readTable(
   table: Table<number>,
   take: TakeNames,
+  countOf: (lane: number) => number,
   placeOf: (key: number) => Place,
   progress: () => void,
   snapshot: Snapshot | undefined,
 ): Promise<void> {
   const scan = table.scan({}, snapshot);
-  let expected: Place = { lane: 0, block: 0 };
   for (let read = 0, key = scan.next(); key !== undefined; key = scan.next(), read += 1) {
     const place = placeOf(key);
-    if (place.block !== (place.lane === expected.lane ? expected.block : 0))
-      throw damaged(`block ${place.block} of the names of lane ${place.lane} follows on none`);
-    expected = { lane: place.lane, block: place.block + 1 };
+    const before = countOf(place.lane);
+    // All blocks in front of it are there, and full.
+    if (before !== place.block * namesPerBlock)
+      throw damaged(
+        `block ${place.block} of the names of lane ${place.lane} begins behind ${before} of them`,
+      );
     if (scan.length % 4 !== 0 || scan.length > blockBytes.length - 4)
       throw damaged(`block ${place.block} of the names of lane ${place.lane} has ${scan.length} bytes`);
     blockBytes.set(scan.bytes.subarray(0, scan.length));
@@ -117,6 +138,9 @@ async function readTable(
     } catch (error) {
       throw damaged(`block ${place.block} of the names of lane ${place.lane}: ${messageOf(error)}`);
     }
+    const names = countOf(place.lane) - before;
+    if (names > namesPerBlock)
+      throw damaged(`block ${place.block} of the names of lane ${place.lane} has ${names} of them`);
     if (read % blocksPerStep === blocksPerStep - 1) {
       progress();
       await setImmediate();

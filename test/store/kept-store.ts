@@ -1,0 +1,117 @@
+/** A store in a folder of its own, with names and memberships by their IDs: what tests of the store's tools begin with. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { onTestFinished } from 'vitest';
+import type { Change } from '../../src/base/change.js';
+import { roomInterner, userInterner } from '../../src/intern/interner.js';
+import { exportMemberships } from '../../src/store/export.js';
+import { storeFileName } from '../../src/store/layout.js';
+import { Environment } from '../../src/store/lmdb.js';
+import { LmdbStore } from '../../src/store/lmdb-store.js';
+import type { StoredCursor } from '../../src/store/store-writer.js';
+
+export function newFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'mutual-rooms-store-'));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/** A store that is open and takes changes; give it back with `close`. */
+export class KeptStore {
+  readonly directory: string;
+  readonly path: string;
+  readonly store: LmdbStore;
+  readonly users = userInterner();
+  readonly rooms = roomInterner();
+
+  static async open(directory: string): Promise<KeptStore> {
+    const store = await LmdbStore.open({ directory, bytesMax: 2 ** 40 });
+    const kept = new KeptStore(directory, store);
+    await store.restoreNames(kept.users, kept.rooms, () => undefined);
+    return kept;
+  }
+
+  private constructor(directory: string, store: LmdbStore) {
+    this.directory = directory;
+    this.path = join(directory, storeFileName);
+    this.store = store;
+  }
+
+  /** One commit. */
+  async commit(changes: readonly Change[], cursors: readonly StoredCursor[] = []): Promise<void> {
+    const words = changes.flatMap(({ userId, roomId, joined }) => [
+      this.users.intern(userId),
+      this.rooms.intern(roomId) * 2 + (joined ? 1 : 0),
+    ]);
+    await this.store.commit({ changes: Uint32Array.from(words), cursors });
+  }
+
+  async close(): Promise<void> {
+    await this.store.close();
+  }
+}
+
+/** Makes a store of these changes, a commit each list, and closes it. @returns its folder */
+export async function storeOf(...commits: (readonly Change[])[]): Promise<string> {
+  const directory = newFolder();
+  await addTo(directory, ...commits);
+  return directory;
+}
+
+export async function addTo(directory: string, ...commits: (readonly Change[])[]): Promise<void> {
+  const kept = await KeptStore.open(directory);
+  for (const changes of commits) await kept.commit(changes);
+  await kept.close();
+}
+
+export const joins = (userId: string, roomId: string): Change => ({ userId, roomId, joined: true });
+export const leaves = (userId: string, roomId: string): Change => ({ userId, roomId, joined: false });
+
+/** Everybody in every room. */
+export function allIn(users: readonly string[], rooms: readonly string[]): Change[] {
+  return users.flatMap((userId) => rooms.map((roomId) => joins(userId, roomId)));
+}
+
+export function ids(sigil: '@' | '!', name: string, count: number): string[] {
+  return Array.from({ length: count }, (_, index) => `${sigil}${name}${index}:example.org`);
+}
+
+/** All memberships as "user room", sorted; through the lines of an export. */
+export async function membershipsOf(directory: string): Promise<string[]> {
+  let text = '';
+  for await (const piece of exportMemberships(join(directory, storeFileName), () => undefined))
+    text += piece.toString();
+  return text
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => {
+      const record = JSON.parse(line) as Record<string, string>;
+      if (record.membership !== 'join') throw new Error(line);
+      return `${record.user_id} ${record.room_id}`;
+    })
+    .toSorted();
+}
+
+/** What a list of changes leaves, in the same form. */
+export function stateAfter(changes: readonly Change[]): string[] {
+  const state = new Set<string>();
+  for (const { userId, roomId, joined } of changes) {
+    if (joined) state.add(`${userId} ${roomId}`);
+    else state.delete(`${userId} ${roomId}`);
+  }
+  return [...state].toSorted();
+}
+
+/** Looks into a store, or changes what no program of ours would. */
+export async function within<Result>(
+  directory: string,
+  look: (environment: Environment) => Result,
+): Promise<Result> {
+  const environment = new Environment({ path: join(directory, storeFileName) });
+  try {
+    return look(environment);
+  } finally {
+    await environment.close();
+  }
+}
