@@ -64,7 +64,7 @@ function ascending(rooms: Iterable<number>): number[] {
 }
 
 /** What the package makes of the rooms. */
-function nativeBytes(rooms: readonly number[]): Buffer {
+function nativeBytes(rooms: readonly number[]): Uint8Array {
   const bitmap = new RoaringBitmap32(Uint32Array.from(rooms));
   const bytes = bitmap.serialize('portable');
   bitmap.dispose();
