@@ -9,7 +9,7 @@
  */
 
 /**
- * @param words the message as little-endian words; the bytes past `length` in the last one must be zero, and one more
+ * @param words the message as little-endian words; what lies behind it in the last one does not matter, and one more
  *   word must exist when `length` is a multiple of four
  * @param start the word at which the message begins
  * @param length of the message in bytes
@@ -29,8 +29,10 @@ export function halfSipHash(
   let v2 = 0x6c796765 ^ key0;
   let v3 = 0x74656462 ^ key1;
   const end = start + (length >>> 2);
+  /** Bytes of the message in the word that ends it: none to three. */
+  const lastBytes = (1 << ((length & 3) << 3)) - 1;
   for (let index = start; index <= end; index += 1) {
-    const word = index < end ? words[index] | 0 : (words[index] & 0x00ffffff) | (length << 24);
+    const word = index < end ? words[index] | 0 : (words[index] & lastBytes) | (length << 24);
     v3 ^= word;
     for (let round = 0; round < compressionRounds; round += 1) {
       v0 = (v0 + v1) | 0;

@@ -89,14 +89,25 @@ export class HashTable {
 
   /** Adds a number whose name is not in the table yet. */
   insert(hash: number, number: number): void {
-    let segment = this.#directory[this.#indexOf(hash)];
-    while (segment.count + 1 > (segment.slots.length / 2) * loadMax) {
-      if (segment.slots.length / 2 < segmentSlotsMax || segment.depth === depthMax) this.#enlarge(segment);
-      else this.#split(segment);
-      segment = this.#directory[this.#indexOf(hash)];
-    }
-    segment.insert(hash, number);
+    this.#segmentWithPlace(hash).insert(hash, number);
     this.count += 1;
+  }
+
+  /** `find` and `insert` in one go over the slots. @returns the number that is there already, or -1 when there was none */
+  insertUnlessThere(hash: number, number: number): number {
+    const segment = this.#segmentWithPlace(hash);
+    const { slots } = segment;
+    const mask = slots.length - 2;
+    let at = (hash << 1) & mask;
+    while (slots[at] !== 0) {
+      if (slots[at + 1] === hash && this.#matches(slots[at] - 1)) return slots[at] - 1;
+      at = (at + 2) & mask;
+    }
+    slots[at] = number + 1;
+    slots[at + 1] = hash;
+    segment.count += 1;
+    this.count += 1;
+    return -1;
   }
 
   /**
@@ -112,6 +123,17 @@ export class HashTable {
       { length: 2 ** this.#depth },
       () => new Segment(segmentSlotsMax, this.#depth),
     );
+  }
+
+  /** The segment of a hash, after it has been made larger or split when it was full. */
+  #segmentWithPlace(hash: number): Segment {
+    let segment = this.#directory[this.#indexOf(hash)];
+    while (segment.count + 1 > (segment.slots.length / 2) * loadMax) {
+      if (segment.slots.length / 2 < segmentSlotsMax || segment.depth === depthMax) this.#enlarge(segment);
+      else this.#split(segment);
+      segment = this.#directory[this.#indexOf(hash)];
+    }
+    return segment;
   }
 
   /** Bytes on and off the heap, the directory included. */

@@ -24,16 +24,20 @@ export const unknown = 0xffffffff;
 /** Names looked up side by side: more than a core can wait for at once gains nothing. */
 const namesTogether = 32;
 
+/** The lane of the name that lies in the words from `start` on, as `NameEncoder` left it there. */
+type LaneOf = (words: Uint32Array, start: number, byteLength: number) => number;
+
 export class Interner<No extends number> {
   /** What other threads read the names through. */
   readonly names: Names;
   readonly #field: string;
   readonly #table: HashTable;
   readonly #encoder = new NameEncoder();
-  readonly #laneOf: (encoder: NameEncoder) => number;
+  readonly #laneOf: LaneOf;
   readonly #key0: number;
   readonly #key1: number;
-  /** The name that the table compares with: where it begins in the scratch words, and its bytes. */
+  /** The name that the table compares with: the words it is in, where it begins there, and its bytes. */
+  #askedWords: Uint32Array;
   #askedStart = 0;
   #askedLength = 0;
   readonly #starts = new Uint32Array(namesTogether);
@@ -44,16 +48,16 @@ export class Interner<No extends number> {
   readonly #positions = new Uint32Array(namesTogether);
 
   /** @param field what errors call a name that is none */
-  constructor(names: Names, field: string, laneOf: (encoder: NameEncoder) => number, random: RandomBytes) {
+  constructor(names: Names, field: string, laneOf: LaneOf, random: RandomBytes) {
     const key = random(8);
     this.#key0 = key.readInt32LE(0);
     this.#key1 = key.readInt32LE(4);
     this.names = names;
     this.#field = field;
     this.#laneOf = laneOf;
-    const encoder = this.#encoder;
+    this.#askedWords = this.#encoder.words;
     this.#table = new HashTable((number) =>
-      names.equalsAt(names.position(number), encoder.words, this.#askedStart, this.#askedLength),
+      names.equalsAt(names.position(number), this.#askedWords, this.#askedStart, this.#askedLength),
     );
   }
 
@@ -144,7 +148,7 @@ export class Interner<No extends number> {
     const known = this.#findHashed(hash, 0, encoder.byteLength);
     if (known !== -1) return known;
     checkName(this.#field, name);
-    const lane = this.#laneOf(encoder);
+    const lane = this.#laneOf(encoder.words, 0, encoder.byteLength);
     const needsEscape = JSON.stringify(name).length !== name.length + 2;
     const number = this.names.append(lane, encoder.words, encoder.byteLength, needsEscape);
     this.#table.insert(hash, number);
@@ -158,73 +162,59 @@ export class Interner<No extends number> {
 
   /**
    * Takes in names that have the next numbers of a lane, as `Names.copyTo` gives them: what is read back from a store.
-   * @param words is used as scratch, and holds one word more than `end`
-   * @throws Error that says what is no name, there twice, or in a lane that is not its own; names before it are taken in
+   * @param words holds one word more than `end`
+   * @throws Error that says what is no name, there twice, or in a lane that is not its own. Part of the names may be taken
+   *   in then, so whoever goes on begins with another interner.
    */
   restore(lane: number, words: Uint32Array, end: number): void {
+    assert(words.length > end, 'a word more than the names take');
     let at = 0;
     while (at < end) {
       let count = 0;
       for (; count < namesTogether && at < end; count += 1) {
         const byteLength = words[at] & lengthMask;
         const next = at + wordsOf(byteLength);
-        if (byteLength === 0 || byteLength > nameBytesMax || next > end)
-          throw new Error(`a name of ${byteLength} bytes at ${at} of ${end} words`);
+        if (byteLength === 0 || byteLength > nameBytesMax || next > end) throw noName(byteLength, at, end);
+        if ((words[next - 1] & ~usedBytes(byteLength)) !== 0) throw notPadded(nameIn(words, at));
         this.#starts[count] = at;
         this.#lengths[count] = byteLength;
+        this.#hashStored(lane, words, at, byteLength, count);
         at = next;
       }
-      this.#restoreTogether(lane, words, count, at);
+      this.#restoreTogether(lane, words, count);
     }
   }
 
-  #restoreTogether(lane: number, words: Uint32Array, count: number, end: number): void {
-    const encoder = this.#encoder;
-    // From the last one on: the word behind a name must be zero while it is hashed, and that is the next one's first.
-    let behind = words[end];
-    for (let index = count - 1; index >= 0; index -= 1) {
-      const start = this.#starts[index];
-      const next = index + 1 < count ? this.#starts[index + 1] : end;
-      const first = words[start];
-      words[start] = first & ~escapeFlag;
-      words[next] = 0;
-      this.#hashes[index] = halfSipHash(
-        words,
-        start,
-        headerBytes + this.#lengths[index],
-        this.#key0,
-        this.#key1,
-      );
-      words[next] = behind;
-      behind = first;
-    }
-    words[this.#starts[0]] = behind;
+  /** Hashes a name, which is without its flag meanwhile, and asks for its lane. */
+  #hashStored(lane: number, words: Uint32Array, start: number, byteLength: number, index: number): void {
+    const first = words[start];
+    words[start] = first & ~escapeFlag;
+    this.#hashes[index] = halfSipHash(words, start, headerBytes + byteLength, this.#key0, this.#key1);
+    const ownLane = this.#laneOf(words, start, byteLength);
+    words[start] = first;
+    if (ownLane !== lane) throw wrongLane(nameIn(words, start), lane, ownLane);
+  }
+
+  #restoreTogether(lane: number, words: Uint32Array, count: number): void {
+    const { names } = this;
+    const table = this.#table;
+    // Memory is waited for here, for all of them side by side: what follows finds the slots in the cache.
     for (let index = 0; index < count; index += 1)
-      this.#firstSlots[index] = this.#table.firstSlot(this.#hashes[index]);
+      this.#firstSlots[index] = table.firstSlot(this.#hashes[index]);
+    this.#askedWords = words;
     for (let index = 0; index < count; index += 1) {
       const start = this.#starts[index];
       const byteLength = this.#lengths[index];
-      const size = wordsOf(byteLength);
-      for (let word = 0; word < size; word += 1) encoder.words[word] = words[start + word];
-      encoder.words[size] = 0;
-      encoder.byteLength = byteLength;
-      const needsEscape = (words[start] & escapeFlag) !== 0;
-      encoder.words[0] &= ~escapeFlag;
-      if (this.#findHashed(this.#hashes[index], 0, byteLength) !== -1)
-        throw new Error(`the name ${this.#named()} is there twice`);
-      if (this.#laneOf(encoder) !== lane) throw new Error(`the name ${this.#named()} is in lane ${lane}`);
-      const number = this.names.append(lane, encoder.words, byteLength, needsEscape);
-      this.#table.insert(this.#hashes[index], number);
+      this.#askedStart = start;
+      this.#askedLength = byteLength;
+      // The flag is in the words already.
+      const number = names.append(lane, words, byteLength, false, start);
+      if (table.insertUnlessThere(this.#hashes[index], number) !== -1) throw thereTwice(nameIn(words, start));
     }
   }
 
-  /** The name in the encoder, for people. */
-  #named(): string {
-    const { words, byteLength } = this.#encoder;
-    return JSON.stringify(Buffer.from(words.buffer, headerBytes, byteLength).toString());
-  }
-
   #findHashed(hash: number, start: number, byteLength: number): No | -1 {
+    this.#askedWords = this.#encoder.words;
     this.#askedStart = start;
     this.#askedLength = byteLength;
     return this.#table.find(hash) as No | -1;
@@ -236,6 +226,39 @@ export class Interner<No extends number> {
   }
 }
 
+/** Of the word that a name ends in, the bytes that are the name's. */
+function usedBytes(byteLength: number): number {
+  return 0xffffffff >>> ((-(headerBytes + byteLength) & 3) << 3);
+}
+
+// Errors are made in functions of their own, so that nothing of their text is worked out where there is none.
+
+function noName(byteLength: number, at: number, end: number): Error {
+  return new Error(`a name of ${byteLength} bytes at ${at} of ${end} words`);
+}
+
+function notPadded(name: string): Error {
+  return new Error(`behind the name ${name} are bytes that are not zero`);
+}
+
+function wrongLane(name: string, lane: number, ownLane: number): Error {
+  return new Error(`the name ${name} is in lane ${lane}, and belongs in ${ownLane}`);
+}
+
+function thereTwice(name: string): Error {
+  return new Error(`the name ${name} is there twice`);
+}
+
+/** A stored name, for people. */
+function nameIn(words: Uint32Array, start: number): string {
+  const bytes = Buffer.from(
+    words.buffer,
+    words.byteOffset + start * 4 + headerBytes,
+    words[start] & lengthMask,
+  );
+  return JSON.stringify(bytes.toString());
+}
+
 /** Names of rooms: a lane for each partition, so that a number carries its partition. */
 export function roomNames(): Names {
   return new Names(partitionCount, sequenceBits);
@@ -243,8 +266,8 @@ export function roomNames(): Names {
 
 export function roomInterner(random: RandomBytes = systemRandom): Interner<RoomNo> {
   // The key is fixed: a room's partition must be the same after a restart, and on every machine.
-  const partitionOfName = ({ words, byteLength }: NameEncoder): number =>
-    halfSipHash(words, 0, headerBytes + byteLength, 0, 0) % partitionCount;
+  const partitionOfName: LaneOf = (words, start, byteLength) =>
+    halfSipHash(words, start, headerBytes + byteLength, 0, 0) % partitionCount;
   return new Interner<RoomNo>(roomNames(), 'roomId', partitionOfName, random);
 }
 

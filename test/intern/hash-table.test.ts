@@ -92,6 +92,79 @@ test('200,000 random hashes: all found at each size, and memory stays between 8 
   }
 });
 
+describe('inserting unless it is there', () => {
+  test('says what find says, and then find finds it: few hashes and many, in any order', () => {
+    const few = fc.constantFrom(0, 1, 0x3fff, 0x4000, 0x80000000, 0xffffffff);
+    const any = fc.integer({ min: 0, max: 0xffffffff });
+    fc.assert(
+      fc.property(
+        fc.array(fc.tuple(fc.oneof(few, any), fc.nat({ max: 50 })), { maxLength: 700 }),
+        (steps) => {
+          // What is looked for is a hash together with one of 50 names; a number stands for the pair that came first.
+          const pairs: [number, number][] = [];
+          let wanted = 0;
+          const table = new HashTable((number) => pairs[number][1] === wanted);
+          for (const [hash, name] of steps) {
+            wanted = name;
+            const before = table.find(hash);
+            const known = pairs.findIndex(
+              ([otherHash, otherName]) => otherHash === hash && otherName === name,
+            );
+            expect(before).toBe(known);
+            const number = pairs.length;
+            if (known === -1) pairs.push([hash, name]);
+            expect(table.insertUnlessThere(hash, number)).toBe(known);
+            expect(table.find(hash)).toBe(known === -1 ? number : known);
+            expect(table.count).toBe(pairs.length);
+          }
+        },
+      ),
+    );
+  });
+
+  test('over enlargements and splits', () => {
+    const random = seededRandom(5);
+    const hashes = Array.from({ length: 60_000 }, () => random(2 ** 32));
+    let wanted = 0;
+    const table = new HashTable((number) => number === wanted);
+    for (const [number, hash] of hashes.entries()) {
+      wanted = number;
+      expect(table.insertUnlessThere(hash, number)).toBe(-1);
+    }
+    const lost = hashes.findIndex((hash, number) => {
+      wanted = number;
+      return table.insertUnlessThere(hash, number) !== number;
+    });
+    expect(lost).toBe(-1);
+    expect(table.count).toBe(60_000);
+  });
+});
+
+describe('reserve', () => {
+  test.each([0, 1, 12_000, 13_000, 30_000, 100_000, 300_000])(
+    'for %i: as many are found, and more',
+    (count) => {
+      const random = seededRandom(count);
+      const numbers = new Numbers();
+      numbers.table.reserve(count);
+      const { bytes } = numbers.table;
+      while (numbers.hashes.length < count) numbers.insert(random(2 ** 32));
+      numbers.expectAll();
+      // Nothing was split: what is there was there from the beginning.
+      if (count > 12_451) expect(numbers.table.bytes).toBe(bytes);
+      expect(bytes).toBeLessThan(Math.max(4096, count * 24));
+      while (numbers.hashes.length < count + 20_000) numbers.insert(random(2 ** 32));
+      numbers.expectAll();
+    },
+  );
+
+  test('is for an empty table', () => {
+    const numbers = new Numbers();
+    numbers.insert(1);
+    expect(() => numbers.table.reserve(100_000)).toThrow(/only an empty table/);
+  });
+});
+
 test('number 2^31 - 1, the largest that fits', () => {
   const table = new HashTable((number) => number === 2 ** 31 - 1);
   table.insert(7, 2 ** 31 - 1);

@@ -2,9 +2,9 @@
 import { describe, expect, test } from 'vitest';
 import fc from 'fast-check';
 import { scratchBytesMax } from '../../src/base/limits.js';
-import { NameEncoder } from '../../src/intern/encoder.js';
+import { NameEncoder, wordsOf } from '../../src/intern/encoder.js';
 import { JsonList } from '../../src/intern/json-list.js';
-import { Names } from '../../src/intern/names.js';
+import { Names, escapeFlag, lengthMask } from '../../src/intern/names.js';
 import { anyName } from './any-name.js';
 
 const mebibyte = 2 ** 20;
@@ -95,7 +95,47 @@ describe('the arena', () => {
   });
 });
 
+test('copies of any names, one behind the other, are what was stored, and can be appended as they are', () => {
+  fc.assert(
+    fc.property(fc.array(anyName, { maxLength: 30 }), (texts) => {
+      const names = new Names(1, 31);
+      const numbers = texts.map((text) => append(names, text));
+      const copies = new Uint32Array(texts.length * wordsOf(1024) + 1).fill(0xa5a5a5a5);
+      let end = 0;
+      const starts = numbers.map((number) => {
+        const start = end;
+        end = names.copyTo(number, copies, start);
+        return start;
+      });
+      expect(copies[end]).toBe(0xa5a5a5a5);
+      const bytes = Buffer.from(copies.buffer);
+      const other = new Names(1, 31);
+      for (const [index, text] of texts.entries()) {
+        const start = starts[index];
+        const header = bytes.readUInt16LE(start * 4);
+        const length = header & lengthMask;
+        const size = (starts[index + 1] ?? end) - start;
+        expect((header & escapeFlag) !== 0).toBe(JSON.stringify(text).length !== text.length + 2);
+        expect(bytes.toString('utf8', start * 4 + 2, start * 4 + 2 + length)).toBe(text);
+        expect(size).toBe(wordsOf(length));
+        expect(bytes.subarray(start * 4 + 2 + length, (start + size) * 4).every((byte) => byte === 0)).toBe(
+          true,
+        );
+        other.append(0, copies, length, false, start);
+        expect(jsonOf(other, index)).toBe(JSON.stringify(text));
+      }
+    }),
+    { numRuns: 200 },
+  );
+});
+
 describe('lanes', () => {
+  test('count what they have given out', () => {
+    const names = new Names(3, 5);
+    for (const lane of [2, 0, 2, 2]) append(names, `${lane}`, lane);
+    expect([0, 1, 2].map((lane) => names.countOf(lane))).toEqual([1, 0, 3]);
+  });
+
   test('a number is its lane and its place in it', () => {
     const names = new Names(4, 5);
     expect([append(names, 'a', 3), append(names, 'b', 0), append(names, 'c', 3)]).toEqual([96, 0, 97]);
