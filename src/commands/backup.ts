@@ -1,8 +1,7 @@
 /** `backup`: a consistent copy of a store, beside a running server too. */
 import { resolve } from 'node:path';
-import { findStore } from '../store/data-directory.js';
 import { backupStore } from '../store/backup.js';
-import { storeDirectory, type StoreDirectoryOptions } from './store-directory.js';
+import { readableStore, type StoreDirectoryOptions } from './store-directory.js';
 import type { Terminal } from './terminal.js';
 
 export interface BackupOptions extends StoreDirectoryOptions {
@@ -11,7 +10,7 @@ export interface BackupOptions extends StoreDirectoryOptions {
 }
 
 export async function backup({ directory, ...options }: BackupOptions, terminal: Terminal): Promise<void> {
-  const path = findStore(storeDirectory(options, terminal));
+  const path = await readableStore(options, terminal);
   const startedAtMs = terminal.clock.monotonicMs();
   const target = resolve(directory);
   const bytes = await backupStore(path, target);

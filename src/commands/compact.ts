@@ -1,11 +1,12 @@
 /** `compact`: drops the names of a store that are joined to nothing; for when no server has it. */
+import { dirname } from 'node:path';
 import { compactStore } from '../store/compact.js';
 import { watchedBar } from './progress-bar.js';
-import { storeDirectory, type StoreDirectoryOptions } from './store-directory.js';
+import { readableStore, type StoreDirectoryOptions } from './store-directory.js';
 import type { Terminal } from './terminal.js';
 
 export async function compact(options: StoreDirectoryOptions, terminal: Terminal): Promise<void> {
-  const directory = storeDirectory(options, terminal);
+  const directory = dirname(await readableStore(options, terminal));
   const bar = watchedBar(terminal);
   const startedAtMs = terminal.clock.monotonicMs();
   const { before, after, memberships } = await compactStore({

@@ -3,10 +3,9 @@ import { createWriteStream } from 'node:fs';
 import { Readable, type Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
-import { findStore } from '../store/data-directory.js';
 import { exportMemberships } from '../store/export.js';
 import { watchedBar } from './progress-bar.js';
-import { storeDirectory, type StoreDirectoryOptions } from './store-directory.js';
+import { readableStore, type StoreDirectoryOptions } from './store-directory.js';
 import type { Terminal } from './terminal.js';
 
 export interface ExportOptions extends StoreDirectoryOptions {
@@ -18,7 +17,7 @@ export async function exportStore(
   { file = '-', ...options }: ExportOptions,
   terminal: Terminal,
 ): Promise<void> {
-  const path = findStore(storeDirectory(options, terminal));
+  const path = await readableStore(options, terminal);
   const bar = file === '-' ? undefined : watchedBar(terminal);
   const lines = Readable.from(
     exportMemberships(path, (done, total) => bar?.say(done / Math.max(1, total))),
