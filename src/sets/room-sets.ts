@@ -77,14 +77,19 @@ export class RoomSets {
 
   /** Adds many rooms, ascending and all above those that are there. @returns the set's handle from now on */
   append(handle: number, rooms: Uint32Array, added: number): number {
+    if (added === 0) return handle;
     if (handle === emptySet && added <= packedCountMax) return this.runs.create(rooms, added);
     if (handle === emptySet) return this.#keep(bitmapOf(rooms.subarray(0, added)));
     if (this.isBitmap(handle)) {
-      this.bitmap(handle).addMany(rooms.subarray(0, added));
+      const bitmap = this.bitmap(handle);
+      const before = bitmap.size;
+      bitmap.addMany(rooms.subarray(0, added));
+      assert(bitmap.size === before + added, 'rooms are appended to those below them');
       return handle;
     }
     const view = this.#view;
     this.runs.open(handle, view);
+    assert(view.words[view.start + view.count - 1] < rooms[0], 'rooms are appended to those below them');
     const all = new Uint32Array(view.count + added);
     all.set(view.words.subarray(view.start, view.start + view.count));
     all.set(rooms.subarray(0, added), view.count);

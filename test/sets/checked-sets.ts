@@ -1,5 +1,6 @@
 /** Room sets beside the plainest ones: every change is made to both, and then both must say the same. */
 import { expect } from 'vitest';
+import { roomNoEnd } from '../../src/base/ids.js';
 import { RunView } from '../../src/sets/packed-runs.js';
 import { RoomSets, emptySet } from '../../src/sets/room-sets.js';
 import { packedCountMax, packedCountMin } from '../../src/sets/thresholds.js';
@@ -55,6 +56,24 @@ export class CheckedSets {
     const next = this.sets.remove(this.handles[at], room);
     this.oracles[at].delete(room);
     this.#check(at, next, isNew, wasBitmap, room);
+  }
+
+  /** Appends rooms above those that are there, some close together and some far apart: as many as there are, at most. */
+  append(at: number, count: number, random: Random): void {
+    const oracle = this.oracles[at];
+    const wasBitmap = this.sets.isBitmap(this.handles[at]);
+    const rooms: number[] = [];
+    const last = Math.max(-1, ...oracle);
+    for (
+      let room = last + 1 + random(9);
+      rooms.length < count && room < roomNoEnd;
+      room += 1 + random(99_999)
+    )
+      rooms.push(room);
+    // Behind them lies what was read before.
+    const next = this.sets.append(this.handles[at], Uint32Array.from([...rooms, 7]), rooms.length);
+    for (const room of rooms) oracle.add(room);
+    this.#check(at, next, true, wasBitmap, last + 1);
   }
 
   release(at: number): void {

@@ -64,6 +64,14 @@ const anyStep = fc.oneof(
   },
   { weight: 1, arbitrary: at.map((set) => step(`release(${set})`, (sets) => sets.release(set))) },
   {
+    weight: 2,
+    arbitrary: fc
+      .tuple(at, fc.constantFrom(...sizes), seed)
+      .map(([set, count, from]) =>
+        step(`append(${set}, ${count}, ${from})`, (sets) => sets.append(set, count, seededRandom(from))),
+      ),
+  },
+  {
     weight: 3,
     arbitrary: fc
       .tuple(at, fc.constantFrom(...sizes), seed)
@@ -135,6 +143,56 @@ describe('the empty set', () => {
     expect(() => sets.release(emptySet)).not.toThrow();
     expect(sets.fault(emptySet)).toBeUndefined();
     expect(sets.bytes).toEqual({ packed: 0, bitmaps: 0 });
+  });
+});
+
+describe('append', () => {
+  test.each(sizes)('makes a set of %i rooms in the form that it would grow into', (count) => {
+    const sets = new CheckedSets(1);
+    sets.append(0, count, seededRandom(count));
+    sets.expectMembers();
+    expect(sets.oracles[0].size).toBe(count);
+    expect(sets.sets.isBitmap(sets.handles[0])).toBe(count > packedCountMax);
+  });
+
+  test.each(sizes)('goes on from %i rooms, over every border, in both forms', (count) => {
+    for (const further of sizes) {
+      const sets = new CheckedSets(1);
+      const random = seededRandom(further);
+      for (const added of [count, further, 0, 1]) sets.append(0, added, random);
+      sets.expectMembers();
+      expect(sets.oracles[0].size).toBe(count + further + 1);
+    }
+  });
+
+  test('of rooms that are not above those that are there is our own fault, in both forms', () => {
+    const sets = new RoomSets();
+    const packed = setOf(sets, [3, 5, 7]);
+    const bitmap = sets.append(
+      emptySet,
+      Uint32Array.from({ length: packedCountMax + 1 }, (_, index) => index),
+      packedCountMax + 1,
+    );
+    for (const rooms of [[7], [6, 9], [0]]) {
+      for (const handle of [packed, bitmap])
+        expect(() => sets.append(handle, Uint32Array.from(rooms), 1)).toThrow(/appended to those below/);
+    }
+  });
+
+  test('leaves no memory behind but what the set takes', () => {
+    const sets = new CheckedSets(20);
+    const random = seededRandom(20);
+    const churn = (): void => {
+      for (let set = 0; set < 20; set += 1) {
+        for (const count of [1, 2, 5, 90]) sets.append(set, count * (1 + (set % 3)), random);
+        sets.release(set);
+      }
+    };
+    churn();
+    const { packed } = sets.sets.bytes;
+    for (let round = 0; round < 4; round += 1) churn();
+    expect(sets.sets.bytes.packed).toBe(packed);
+    expect(sets.sets.bitmapCount).toBe(0);
   });
 });
 
