@@ -19,7 +19,7 @@ async function index(rooms: number, shards: number): Promise<string> {
     {
       listen: { host: '127.0.0.1', port: 0 },
       dataDir: null,
-      store: { bytesMax: 2 ** 37, compactAtWaste: null },
+      store: { bytesMax: 2 ** 37, recentChangesMax: 2 ** 20, compactAtWaste: null },
       shards,
       pageSize: 100,
       auth: { staticTokens: new Map([['alice-token', alice]]) },

@@ -110,7 +110,7 @@ export class OpenedIndex {
   }
 
   async #openStore(directory: string): Promise<Store> {
-    const store = await LmdbStore.open({ directory, bytesMax: this.#config.store.bytesMax });
+    const store = await LmdbStore.open({ directory, limits: this.#config.store });
     if (store.failure !== undefined)
       this.#deps.logger.error({ reason: store.failure }, 'changes will be refused; questions are answered');
     return store;

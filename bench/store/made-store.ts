@@ -24,7 +24,7 @@ export interface MadeStore {
 /** @param directory is emptied first */
 export async function makeStore(directory: string, population: Population): Promise<MadeStore> {
   rmSync(directory, { recursive: true, force: true });
-  const store = await LmdbStore.open({ directory, bytesMax: Infinity });
+  const store = await LmdbStore.open({ directory });
   await store.close();
   const environment = new Environment({ path: store.path });
   const users = userInterner();

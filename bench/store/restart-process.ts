@@ -2,13 +2,13 @@
  * A start with what a store holds, in a process of its own: opens it and loads an engine. How long, what of it, and how
  * much each thread had to do. Forked by the benches of the store.
  */
-import { readFileSync, readdirSync } from 'node:fs';
 import { UserShards } from '#dist/engine/user-shards';
 import { MembershipEngine } from '#dist/engine/engine';
 import { InlineShard } from '#dist/shard/inline-shard';
 import { ReloadedShard } from '#dist/shard/reloaded-shard';
 import { LmdbStore } from '#dist/store/lmdb-store';
 import { answerOrder, residentBytes } from '../child.js';
+import { cpuByThread } from './threads.js';
 
 export interface RestartOrder {
   readonly directory: string;
@@ -34,18 +34,6 @@ export interface Restart {
   readonly residentBytes: number;
 }
 
-const ticksPerSecond = 100;
-
-/** Processor seconds of each thread of this process. */
-function cpuByThread(): Map<string, number> {
-  const seconds = new Map<string, number>();
-  for (const thread of readdirSync('/proc/self/task')) {
-    const fields = readFileSync(`/proc/self/task/${thread}/stat`, 'utf8').split(') ')[1].split(' ');
-    seconds.set(thread, (Number(fields[11]) + Number(fields[12])) / ticksPerSecond);
-  }
-  return seconds;
-}
-
 /** Adds up what calls of a method take, by the clock. @returns the seconds of each call */
 function timeCalls(prototype: object, name: string): number[] {
   const methods = prototype as Record<string, (...words: unknown[]) => unknown>;
@@ -68,14 +56,12 @@ async function measure({ directory, shards }: RestartOrder): Promise<Restart> {
   const userShards = timeCalls(UserShards.prototype, 'addAll');
   const before = cpuByThread();
   const started = performance.now();
-  const store = await LmdbStore.open({ directory, bytesMax: Infinity });
+  const store = await LmdbStore.open({ directory });
   const engine = await MembershipEngine.load(store, { shards, onProgress: () => undefined });
   await engine.mutual(['@anybody:example.org', '@nobody:example.org']);
   const ended = performance.now();
-  const after = cpuByThread();
+  const { mainCpuSeconds, otherCpuSeconds } = cpuByThread(before);
   const { memberships, usersKnown, roomsKnown } = await engine.stats();
-  const cpu = [...after].map(([thread, seconds]) => [thread, seconds - (before.get(thread) ?? 0)] as const);
-  const main = `${process.pid}`;
   const answer = {
     ...{ memberships, users: usersKnown, rooms: roomsKnown },
     readySeconds: ended / 1000,
@@ -84,11 +70,7 @@ async function measure({ directory, shards }: RestartOrder): Promise<Restart> {
     namesSeconds: Math.max(...names),
     setsSeconds: Math.max(...sets),
     userShardsSeconds: userShards.reduce((sum, each) => sum + each, 0),
-    mainCpuSeconds: cpu.find(([thread]) => thread === main)?.[1] ?? NaN,
-    otherCpuSeconds: cpu
-      .filter(([thread, seconds]) => thread !== main && seconds >= 0.05)
-      .map(([, seconds]) => seconds)
-      .sort((left, right) => right - left),
+    ...{ mainCpuSeconds, otherCpuSeconds },
     residentBytes: residentBytes(),
   };
   await engine.close();

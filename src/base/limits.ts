@@ -42,17 +42,14 @@ export const scratchBytesMax = 2 ** 20;
  */
 export const changesPerTaskMax = 256;
 
-/**
- * Changes that the store collects before it folds them into the room sets: 16 MB of memory, and a quarter of a second of a
- * start. With more of them more fall on one page: among ten million users a million are five a page.
- */
-export const recentChangesMax = 2 ** 20;
-
-/** The same in commits: what is removed one by one when it has been folded. */
-export const recentCommitsMax = 2 ** 16;
-
 /** Changes folded in one transaction while others wait to commit: about two milliseconds. */
 export const changesPerFoldMax = 512;
+
+/**
+ * Changes whose folding was put off before short lists wait for it, too: while there is less, they come first. With more,
+ * a stream of them that never pauses leaves more to a start.
+ */
+export const foldingDebtMax = 2 ** 14;
 
 /** Fewer IDs that are joined to nothing are no reason to compact a store at start, whatever their share. */
 export const unusedNamesMin = 10_000;

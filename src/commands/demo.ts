@@ -59,7 +59,7 @@ function demoConfig({ friends: [alice, bob], stranger, sharedCount }: Community,
   return {
     listen: { host: demoHost, port },
     dataDir: null,
-    store: { bytesMax: 2 ** 37, compactAtWaste: null },
+    store: { bytesMax: 2 ** 37, recentChangesMax: 2 ** 20, compactAtWaste: null },
     shards: autoShards(),
     pageSize: Math.max(1, Math.min(pageSizeMax, Math.floor(sharedCount / 2))),
     auth: {

@@ -37,6 +37,7 @@ export interface Config {
   readonly dataDir: string | null;
   readonly store: {
     readonly bytesMax: number;
+    readonly recentChangesMax: number;
     /** `null` is never. */
     readonly compactAtWaste: number | null;
   };
@@ -234,7 +235,11 @@ function configOf(data: ConfigFile, folder: string, { staticTokens, serviceToken
   return {
     listen: data.listen,
     dataDir: data.data_dir === null ? null : resolve(folder, data.data_dir),
-    store: { bytesMax: data.store.bytes_max, compactAtWaste: data.store.compact_at_waste },
+    store: {
+      bytesMax: data.store.bytes_max,
+      recentChangesMax: data.store.recent_changes_max,
+      compactAtWaste: data.store.compact_at_waste,
+    },
     shards: data.shards === 'auto' ? autoShards() : data.shards,
     pageSize: data.page_size,
     homeserver: homeserver && {

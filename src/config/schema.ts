@@ -93,6 +93,19 @@ export const schema = z.strictObject({
               'A store of this size takes no further changes (507); questions are answered all the same.',
           },
         ),
+        recent_changes_max: key(
+          z
+            .int()
+            .min(256)
+            .max(2 ** 26)
+            .default(2 ** 20),
+          {
+            takes: 'a whole number from 256 to 2^26',
+            description:
+              'Changes that are collected before they are folded into the stored room sets: 16 bytes of memory each, and ' +
+              'a quarter of a second of a start a million. Fewer of them make the disk write more.',
+          },
+        ),
         compact_at_waste: key(z.number().gt(0).max(1).nullable().default(0.25), {
           takes: 'a number above 0, at most 1, or null',
           description:
@@ -101,7 +114,10 @@ export const schema = z.strictObject({
         }),
       })
       .prefault({}),
-    { takes: 'a map with bytes_max and compact_at_waste', description: 'What is in `data_dir`.' },
+    {
+      takes: 'a map with bytes_max, recent_changes_max and compact_at_waste',
+      description: 'What is in `data_dir`.',
+    },
   ),
   shards: key(z.union([z.literal('auto'), z.int().min(0).max(64)]).default('auto'), {
     takes: 'auto, or a whole number from 0 to 64',

@@ -19,14 +19,17 @@ import { Environment } from './lmdb.js';
 import { openOwned, release } from './owner.js';
 import { restoreNames } from './restore-names.js';
 import type { Identity, Progress, Store, StoreBatch } from './store.js';
+import type { StoreLimits } from './store-writer.js';
 import type { WriterAnswer, WriterTask } from './writer-thread.js';
 
 export interface LmdbStoreOptions {
   readonly directory: string;
-  /** A file of this size takes no further commit. */
-  readonly bytesMax: number;
+  /** What is left out is as the configuration has it by default. */
+  readonly limits?: Partial<StoreLimits>;
   readonly random?: RandomBytes;
 }
+
+const defaultLimits: StoreLimits = { bytesMax: 2 ** 37, recentChangesMax: 2 ** 20 };
 
 /** A thread that dies during a commit is replaced, and the commit made again; whose changes kill it so often does not. */
 const attemptsMax = 3;
@@ -61,7 +64,7 @@ export class LmdbStore implements Store {
   debt = 0;
   readonly #environment: Environment;
   readonly #instance: string;
-  readonly #bytesMax: number;
+  readonly #limits: StoreLimits;
   #users: Interner<UserNo> | undefined;
   #rooms: Interner<RoomNo> | undefined;
   #writer: Writer | undefined;
@@ -76,33 +79,34 @@ export class LmdbStore implements Store {
    */
   static async open(options: LmdbStoreOptions): Promise<LmdbStore> {
     const random = options.random ?? systemRandom;
+    const limits = { ...defaultLimits, ...options.limits };
     const { path, holds } = prepareDirectory(options.directory);
     const isNew = holds === 'nothing';
     try {
       if (isNew) await createStore(path, random);
-      return await LmdbStore.#open(path, random(16).toString('hex'), options.bytesMax);
+      return await LmdbStore.#open(path, random(16).toString('hex'), limits);
     } catch (error) {
       const { code, message } = diskFaultOf(error, path);
       if (isNew || !isReadOnlyDisk(error)) throw new PublicError(code, message, { cause: error });
       const environment = new Environment({ path, readOnly: true });
-      const store = new LmdbStore(environment, checkedIdentity(environment), '', options.bytesMax);
+      const store = new LmdbStore(environment, checkedIdentity(environment), '', limits);
       store.failure = message;
       return store;
     }
   }
 
-  static async #open(path: string, instance: string, bytesMax: number): Promise<LmdbStore> {
+  static async #open(path: string, instance: string, limits: StoreLimits): Promise<LmdbStore> {
     const environment = await openOwned(path, instance, checkedIdentity);
     removeUnfinished(dirname(path));
-    return new LmdbStore(environment, identityOf(environment), instance, bytesMax);
+    return new LmdbStore(environment, identityOf(environment), instance, limits);
   }
 
-  private constructor(environment: Environment, identity: Identity, instance: string, bytesMax: number) {
+  private constructor(environment: Environment, identity: Identity, instance: string, limits: StoreLimits) {
     this.#environment = environment;
     this.identity = identity;
     this.path = environment.path;
     this.#instance = instance;
-    this.#bytesMax = bytesMax;
+    this.#limits = limits;
   }
 
   get bytes(): number {
@@ -195,7 +199,7 @@ export class LmdbStore implements Store {
       kind: 'open',
       path: this.path,
       instance: this.#instance,
-      bytesMax: this.#bytesMax,
+      limits: this.#limits,
     });
     if (fault !== undefined) {
       await thread.close(fault.message);

@@ -5,7 +5,7 @@
  * A commit writes the changes one behind the other into the table `recent`: a few pages, whatever the number of users.
  * Writing a room set means writing a page of four kilobytes, and random users have a page each: on the disk of
  * native-notes.md that is 65,000 changes a second, and every small writer waits behind a large one. So changes are
- * collected in generations of `recentChangesMax` and folded in by ascending user, when several fall on a page.
+ * collected in generations of `recentChangesMax` (StoreLimits) and folded in by ascending user, when several fall on a page.
  *
  * Invariant: the records, and then all of `recent` in order, are what was committed. Folding a change twice equals once,
  * because it says what holds; so a fold that was broken off begins anew. What was folded is removed from `recent` oldest
@@ -14,7 +14,6 @@
  * Each transaction makes sure that the store has not been opened by somebody else meanwhile (owner.ts).
  */
 import { PublicError } from '../base/errors.js';
-import { recentChangesMax, recentCommitsMax } from '../base/limits.js';
 import type { Names } from '../intern/names.js';
 import { cursorKey, userCountAt, type StoredCounts } from './layout.js';
 import type { Environment } from './lmdb.js';
@@ -37,6 +36,17 @@ export interface Commit {
   readonly nameCounts?: Uint32Array | undefined;
   readonly cursors?: readonly StoredCursor[] | undefined;
 }
+
+/** What a store may take. */
+export interface StoreLimits {
+  /** A file of this size takes no further commit. */
+  readonly bytesMax: number;
+  /** So many changes are collected before they are folded into the room sets: 16 bytes of memory each. */
+  readonly recentChangesMax: number;
+}
+
+/** Of single changes, so many commits make a generation: each is removed by itself when it has been folded. */
+const commitsShare = 1 / 16;
 
 /** Changes, with the numbers of the commits that brought them. */
 class Generation {
@@ -67,7 +77,7 @@ interface Position {
 export class StoreWriter {
   readonly #environment: Environment;
   readonly #instance: string;
-  readonly #bytesMax: number;
+  readonly #limits: StoreLimits;
   readonly #names: NameBlocks;
   readonly #records: RoomSetRecords;
   #counts: StoredCounts;
@@ -83,12 +93,11 @@ export class StoreWriter {
   /**
    * @param users names in the memory that the numbers of the commits are of
    * @param instance of the owner (owner.ts)
-   * @param bytesMax a file of this size takes no further commit
    */
-  constructor(environment: Environment, users: Names, rooms: Names, instance: string, bytesMax: number) {
+  constructor(environment: Environment, users: Names, rooms: Names, instance: string, limits: StoreLimits) {
     this.#environment = environment;
     this.#instance = instance;
-    this.#bytesMax = bytesMax;
+    this.#limits = limits;
     this.#names = new NameBlocks(environment, users, rooms);
     this.#records = new RoomSetRecords(environment);
     this.#counts = environment.getMeta('counts') ?? { memberships: 0, users: 0 };
@@ -99,10 +108,11 @@ export class StoreWriter {
   /** @throws PublicError FULL, UNAVAILABLE, and what the disk answers; nothing is written then */
   commit({ changes, nameCounts, cursors = [] }: Commit): void {
     const { bytes } = this.#environment;
-    if (bytes >= this.#bytesMax) {
+    const { bytesMax } = this.#limits;
+    if (bytes >= bytesMax) {
       throw new PublicError(
         'FULL',
-        `the store has reached store.bytes_max (${bytes} of ${this.#bytesMax} bytes): raise it, or run "mutual-rooms compact"`,
+        `the store has reached store.bytes_max (${bytes} of ${bytesMax} bytes): raise it, or run "mutual-rooms compact"`,
       );
     }
     const { recent } = this.#environment;
@@ -187,7 +197,9 @@ export class StoreWriter {
   #beginFolding(): void {
     const { changes, commits } = this.#collected;
     if (this.#folding !== undefined) return;
-    if (changes.count >= recentChangesMax || commits >= recentCommitsMax) this.#foldCollected();
+    const { recentChangesMax } = this.#limits;
+    if (changes.count >= recentChangesMax || commits >= recentChangesMax * commitsShare)
+      this.#foldCollected();
   }
 
   #foldCollected(): void {

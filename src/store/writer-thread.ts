@@ -6,10 +6,10 @@ import { roomNames, userNames } from '../intern/interner.js';
 import type { NameChunk } from '../intern/names.js';
 import { diskFaultOf, finalFaultOf, type DiskFault } from './disk-fault.js';
 import { Environment } from './lmdb.js';
-import { StoreWriter, type Commit } from './store-writer.js';
+import { StoreWriter, type Commit, type StoreLimits } from './store-writer.js';
 
 export type WriterTask =
-  | { readonly kind: 'open'; readonly path: string; readonly instance: string; readonly bytesMax: number }
+  | { readonly kind: 'open'; readonly path: string; readonly instance: string; readonly limits: StoreLimits }
   | {
       readonly kind: 'commit';
       readonly commit: Commit;
@@ -56,10 +56,10 @@ export default async function run(task: WriterTask): Promise<WriterAnswer> {
   }
 }
 
-function open({ path, instance, bytesMax }: WriterTask & { kind: 'open' }): void {
+function open({ path, instance, limits }: WriterTask & { kind: 'open' }): void {
   assert(environment === undefined, 'a writer is opened once');
   environment = new Environment({ path });
-  writer = new StoreWriter(environment, users, rooms, instance, bytesMax);
+  writer = new StoreWriter(environment, users, rooms, instance, limits);
 }
 
 function write(task: WriterTask & { kind: 'commit' | 'fold' }): void {

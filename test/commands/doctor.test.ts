@@ -56,7 +56,7 @@ describe('data_dir', () => {
     expect(readdirSync(folder)).toEqual([]);
     expect(await dataDirLine(folder)).toMatch(/^ok +data_dir: .* is empty/);
     expect(await dataDirLine('null')).toMatch(/^warn +data_dir: null: memory only/);
-    const store = await LmdbStore.open({ directory: folder, bytesMax: 2 ** 30 });
+    const store = await LmdbStore.open({ directory: folder });
     await store.close();
     const before = readdirSync(folder);
     expect(await dataDirLine(folder)).toMatch(/^ok +data_dir: .* holds a store of \d+ MiB/);

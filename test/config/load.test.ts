@@ -39,7 +39,7 @@ describe('a valid configuration', () => {
     expect(load(tokens)).toEqual({
       listen: { host: '127.0.0.1', port: 8090 },
       dataDir: join(folder, 'data'),
-      store: { bytesMax: 2 ** 37, compactAtWaste: 0.25 },
+      store: { bytesMax: 2 ** 37, recentChangesMax: 2 ** 20, compactAtWaste: 0.25 },
       shards: autoShards(),
       pageSize: 100,
       homeserver: undefined,
@@ -57,7 +57,7 @@ describe('a valid configuration', () => {
     const yaml = `
 listen: { host: "::", port: 0 }
 data_dir: null
-store: { bytes_max: 16777216, compact_at_waste: null }
+store: { bytes_max: 16777216, recent_changes_max: 256, compact_at_waste: null }
 shards: 0
 page_size: 7
 homeserver: { url: "https://hs.example.org/base/", whoami_cache: { ttl_seconds: 1, entries: 2, negative_ttl_seconds: 0 } }
@@ -71,7 +71,7 @@ log_level: debug
     expect(load(yaml)).toEqual({
       listen: { host: '::', port: 0 },
       dataDir: null,
-      store: { bytesMax: 2 ** 24, compactAtWaste: null },
+      store: { bytesMax: 2 ** 24, recentChangesMax: 256, compactAtWaste: null },
       shards: 0,
       pageSize: 7,
       homeserver: {

@@ -24,7 +24,7 @@ export function testConfig(overrides: Partial<Config> = {}): Config {
   return {
     listen: { host: '127.0.0.1', port: 0 },
     dataDir: null,
-    store: { bytesMax: 2 ** 37, compactAtWaste: null },
+    store: { bytesMax: 2 ** 37, recentChangesMax: 2 ** 20, compactAtWaste: null },
     shards: 0,
     pageSize: 3,
     auth: {

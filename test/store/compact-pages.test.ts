@@ -17,7 +17,7 @@ async function pageOf(
   limit: number,
   shards: number,
 ): Promise<{ rooms: string[]; count: number; next: string | undefined }> {
-  const store = await LmdbStore.open({ directory, bytesMax: 2 ** 40 });
+  const store = await LmdbStore.open({ directory });
   const engine = await MembershipEngine.load(store, { shards, onProgress: () => undefined });
   try {
     const tokens = new PageTokens({ identity: store.identity });

@@ -26,7 +26,7 @@ export class KeptStore {
   readonly rooms = roomInterner();
 
   static async open(directory: string): Promise<KeptStore> {
-    const store = await LmdbStore.open({ directory, bytesMax: 2 ** 40 });
+    const store = await LmdbStore.open({ directory });
     const kept = new KeptStore(directory, store);
     await store.restoreNames(kept.users, kept.rooms, () => undefined);
     return kept;
