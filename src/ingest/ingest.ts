@@ -13,7 +13,7 @@
 import { systemClock, type Clock } from '../base/clock.js';
 import type { Change } from '../base/change.js';
 import { PublicError } from '../base/errors.js';
-import { changesPerCommitMax, ingestWaitingMax, shortListMax } from '../base/limits.js';
+import { changesPerCommitMax, foldingDebtMax, ingestWaitingMax, shortListMax } from '../base/limits.js';
 import type { MembershipEngine } from '../engine/engine.js';
 import type { Applied } from '../engine/questions.js';
 import type { StoredCursor } from '../store/store-writer.js';
@@ -94,11 +94,11 @@ export class Ingest {
     if (this.#isWorking) return;
     this.#isWorking = true;
     try {
-      while (this.#short.length + this.#long.length > 0) {
-        const lists = this.#nextLists();
+      while (this.#short.length + this.#long.length > 0 || this.#store.debt > 0) {
+        const lists = this.#store.debt > foldingDebtMax ? [] : this.#nextLists();
         if (lists.length > 0) await this.#commit(lists);
-        // What was put off is done before the next long list; short ones come in between.
-        else await this.#settle();
+        // What was put off is done before the next long list, and while nobody waits; short ones come in between.
+        else if (!(await this.#settle())) break;
       }
     } finally {
       this.#isWorking = false;
@@ -116,12 +116,16 @@ export class Ingest {
     return lists;
   }
 
-  async #settle(): Promise<void> {
+  /** @returns whether to go on: not when it failed and nobody waits */
+  async #settle(): Promise<boolean> {
     try {
       await this.#store.settle();
+      return true;
     } catch (error) {
       // The disk is the matter, and it would be the same for the list that waits.
-      this.#long.shift()?.reject(error);
+      const waiting = this.#long.shift() ?? this.#short.shift();
+      waiting?.reject(error);
+      return waiting !== undefined;
     }
   }
 

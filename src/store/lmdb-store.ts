@@ -97,7 +97,6 @@ export class LmdbStore implements Store {
 
   static async #open(path: string, instance: string, limits: StoreLimits): Promise<LmdbStore> {
     const environment = await openOwned(path, instance, checkedIdentity);
-    removeUnfinished(dirname(path));
     return new LmdbStore(environment, identityOf(environment), instance, limits);
   }
 
@@ -114,6 +113,7 @@ export class LmdbStore implements Store {
   }
 
   cursor(source: string): Uint8Array | undefined {
+    this.#environment.renew();
     return this.#environment.getBytes(cursorKey(source));
   }
 

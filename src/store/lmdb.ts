@@ -218,6 +218,11 @@ export class Environment {
     return this.#root.useReadTransaction();
   }
 
+  /** Reads from now on see what other threads have committed: else they may see the state at the last turn of the event loop. */
+  renew(): void {
+    this.#root.resetReadTxn();
+  }
+
   /** Bytes of the file that are in use, or were once. */
   get bytes(): number {
     const { lastPageNumber, pageSize } = this.#root.getStats() as Record<string, number>;
