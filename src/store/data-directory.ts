@@ -3,7 +3,9 @@
  * touching it. Nothing here opens LMDB, which does not survive a file that is none of its own.
  */
 import {
+  accessSync,
   closeSync,
+  constants,
   existsSync,
   fsyncSync,
   mkdirSync,
@@ -12,6 +14,7 @@ import {
   readdirSync,
   rmSync,
   statSync,
+  statfsSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { PublicError, messageOf } from '../base/errors.js';
@@ -19,6 +22,9 @@ import { storeFileName, unfinishedFileName } from './layout.js';
 
 const lockSuffix = '-lock';
 const ourFiles = new Set([storeFileName, unfinishedFileName].flatMap((name) => [name, name + lockSuffix]));
+
+/** A lock file, and a store with nothing in it. */
+const spaceBytesMin = 2 ** 18;
 
 /** LMDB's meta page (format 2 of its files): the header of a page, then a mark and the format's number. */
 const metaHeadBytes = 56;
@@ -81,7 +87,22 @@ export function prepareDirectory(directory: string): FoundDirectory {
   } catch (error) {
     throw cannotBeUsed(directory, error);
   }
+  checkSpace(directory, found.path);
   return found;
+}
+
+/** LMDB makes a lock file and writes to it in memory: without space for it on the disk, that ends the process. */
+function checkSpace(directory: string, path: string): void {
+  if (existsSync(path + lockSuffix)) return;
+  try {
+    accessSync(directory, constants.W_OK);
+  } catch {
+    // Where nothing can be written, LMDB does without one.
+    return;
+  }
+  const { bavail, bsize } = statfsSync(directory);
+  if (bavail * bsize < spaceBytesMin)
+    throw new PublicError('FULL', `the disk of ${directory} is full: free some space`);
 }
 
 function cannotBeUsed(directory: string, cause: unknown): PublicError {
