@@ -17,6 +17,7 @@ const benches: Record<string, () => Promise<BenchModule>> = {
   sets: () => import('./sets.js'),
   intern: () => import('./intern.js'),
   portable: () => import('./portable.js'),
+  store: () => import('./store.js'),
   engine: () => import('./engine.js'),
   peers: () => import('./peers.js'),
   pool: () => import('./pool.js'),

@@ -5,7 +5,7 @@
  * written under a name of their own.
  *
  * The full size is ten million users, a million rooms, a hundred million memberships (bench/data/population.ts). It takes
- * about half an hour, 14 GiB of memory for the Map that it is compared with, and 5 GB of disk for PostgreSQL.
+ * about three quarters of an hour, 14 GiB of memory for the Map that it is compared with, and 5 GB of disk for PostgreSQL.
  */
 import { parseArgs } from 'node:util';
 import { runChild } from './child.js';
@@ -17,6 +17,7 @@ import { comparePeers, peersSections, type PeersResult } from './peers.js';
 import { writePlot, type Plot } from './plot.js';
 import { describePopulation } from './population.js';
 import { printSection, writeResults, type Section } from './results.js';
+import { measureStore, storeSections } from './store.js';
 import type { MapOrder } from './scale/beside-map.js';
 import type { ChangesAnswer, ChangesOrder, Phase } from './scale/changes.js';
 import type { InlineAnswer, InlineOrder } from './scale/inline.js';
@@ -24,7 +25,17 @@ import type { Distribution } from './scale/latencies.js';
 import type { ShardedAnswer, ShardedOrder } from './scale/sharded.js';
 
 const folder = 'bench/results';
-const partNames = ['inline', 'sizes', 'shards', 'changes', 'http', 'peers', 'map', 'population'] as const;
+const partNames = [
+  'inline',
+  'sizes',
+  'shards',
+  'changes',
+  'store',
+  'http',
+  'peers',
+  'map',
+  'population',
+] as const;
 type PartName = (typeof partNames)[number];
 
 /** The largest young generation that V8 takes when it is asked for nothing special. */
@@ -304,6 +315,35 @@ class Scale {
         };
       }),
     });
+  }
+
+  async store(): Promise<void> {
+    const { users, rooms } = this.#population(this.#users);
+    const tenth = this.#population(this.#users / 10);
+    const phase = this.#smoke ? 0.5 : 8;
+    const changes = this.#smoke ? 20_000 : 2_500_000;
+    const full = await measureStore({ users, rooms, changes, shards: [1, 0, 2, 4], seconds: phase });
+    this.#sections.push(...storeSections(full));
+    const imported = await measureStore({ ...tenth, changes: 'all', shards: [1, 0], seconds: phase });
+    this.#sections.push(...storeSections(imported));
+    for (const restart of full.restarts) {
+      const { shards, when, readySeconds } = restart;
+      const what = `start, ${shards === 0 ? 'inline' : `${shards} shards`}, a store ${when}`;
+      this.#add(what, '≤ 10 s', `${readySeconds.toFixed(1)} s`, readySeconds <= 10);
+    }
+    for (const { users: count, writing } of [full, imported]) {
+      const among = `among ${formatNumber(count)} users`;
+      const rate = writing.sustained.changes / writing.sustained.seconds;
+      this.#add(`changes into the store, ${among}`, '≥ 100,000/s', `${formatNumber(rate)}/s`, rate >= 1e5);
+      const p99 = (writing.paced?.times.p99 ?? NaN) / 1000;
+      const isReached = (writing.paced?.changesPerSecond ?? 0) >= 95_000;
+      this.#add(
+        `p99 of a single change under 100,000/s, ${among}`,
+        '≤ 5 ms',
+        `${p99.toFixed(1)} ms${isReached ? '' : ', rate not reached'}`,
+        p99 <= 5 && isReached,
+      );
+    }
   }
 
   async http(): Promise<void> {
