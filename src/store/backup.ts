@@ -5,7 +5,7 @@
 import { chmodSync, mkdirSync, readdirSync, renameSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { PublicError, messageOf } from '../base/errors.js';
-import { removeUnfinished, syncDirectory, unfinishedPath } from './data-directory.js';
+import { checkSpace, removeUnfinished, syncDirectory, unfinishedPath } from './data-directory.js';
 import { checkFormat } from './identity.js';
 import { storeFileName } from './layout.js';
 import { Environment } from './lmdb.js';
@@ -17,6 +17,7 @@ import { Environment } from './lmdb.js';
  */
 export async function backupStore(path: string, directory: string): Promise<number> {
   makeEmpty(directory);
+  checkSpace(directory);
   const copy = unfinishedPath(directory);
   const target = join(directory, storeFileName);
   try {

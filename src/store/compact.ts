@@ -9,7 +9,7 @@ import { renameSync, statSync } from 'node:fs';
 import { systemClock, systemRandom, type Clock, type RandomBytes } from '../base/clock.js';
 import { PublicError } from '../base/errors.js';
 import { Compactor } from './compactor.js';
-import { findStore, removeUnfinished, syncDirectory, unfinishedPath } from './data-directory.js';
+import { checkSpace, findStore, removeUnfinished, syncDirectory, unfinishedPath } from './data-directory.js';
 import { diskFaultOf } from './disk-fault.js';
 import { checkFormat } from './identity.js';
 import { userCountAt } from './layout.js';
@@ -68,8 +68,8 @@ async function replace(
   { directory, clock = systemClock, onProgress = () => undefined }: CompactOptions,
 ): Promise<Compaction> {
   const before = sizeOf(old);
+  checkSpace(directory);
   const unfinished = unfinishedPath(directory);
-  removeUnfinished(directory);
   const snapshot = old.snapshot();
   const next = new Environment({ path: unfinished, create: true });
   let memberships: number;

@@ -87,32 +87,36 @@ export function prepareDirectory(directory: string): FoundDirectory {
   } catch (error) {
     throw cannotBeUsed(directory, error);
   }
-  checkSpace(directory, found.path);
+  // On a disk that cannot be written LMDB does without a lock file.
+  if (!existsSync(found.path + lockSuffix) && isWritable(directory)) checkSpace(directory);
   return found;
 }
 
-/** LMDB makes a lock file and writes to it in memory: without space for it on the disk, that ends the process. */
-function checkSpace(directory: string, path: string): void {
-  if (existsSync(path + lockSuffix)) return;
-  try {
-    accessSync(directory, constants.W_OK);
-  } catch {
-    // Where nothing can be written, LMDB does without one.
-    return;
-  }
+function cannotBeUsed(directory: string, cause: unknown): PublicError {
+  const said = messageOf(cause);
+  return new PublicError('UNAVAILABLE', `data_dir ${directory} cannot be used (${said}): correct it`, {
+    cause,
+  });
+}
+
+/**
+ * Before LMDB makes a lock file in a directory: it writes to it in memory, and without space for it on the disk that ends
+ * the process.
+ * @throws PublicError FULL
+ */
+export function checkSpace(directory: string): void {
   const { bavail, bsize } = statfsSync(directory);
   if (bavail * bsize < spaceBytesMin)
     throw new PublicError('FULL', `the disk of ${directory} is full: free some space`);
 }
 
-function cannotBeUsed(directory: string, cause: unknown): PublicError {
-  return new PublicError(
-    'UNAVAILABLE',
-    `data_dir ${directory} cannot be used (${messageOf(cause)}): correct it`,
-    {
-      cause,
-    },
-  );
+function isWritable(directory: string): boolean {
+  try {
+    accessSync(directory, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Where a copy is made before it takes a store's place. */
