@@ -8,13 +8,16 @@
  */
 import { readFileSync, statSync } from 'node:fs';
 import { hostname } from 'node:os';
+import { dirname } from 'node:path';
 import { PublicError } from '../base/errors.js';
+import { removeUnfinished } from './data-directory.js';
 import type { StoredOwner } from './layout.js';
 import { Environment } from './lmdb.js';
 
 /**
  * Opens a store to write in it. A compaction puts another file in the place of this one; whoever opened the old one a
- * moment before would write to a file that nobody finds any more. So once it is owned, the path is looked at again.
+ * moment before would write to a file that nobody finds any more. So once it is owned, the path is looked at again. What
+ * an owner before left unfinished is removed.
  * @param instance random
  * @param check of what is in it; nothing has been written then
  * @throws what `check` throws; PublicError UNAVAILABLE when a living process owns the store, or it was replaced meanwhile
@@ -33,6 +36,7 @@ export async function openOwned(
       if (fileOf(path) === file) return;
       throw new PublicError('UNAVAILABLE', `${path} was replaced while it was being opened: start again`);
     });
+    removeUnfinished(dirname(path));
     return environment;
   } catch (error) {
     await environment.close();

@@ -74,7 +74,8 @@ test('it works beside a server, and sees one commit', async () => {
     for (let round = 0; !isDone; round += 1)
       await kept.commit([joins(`@a${round}:x`, `!r${round}`), joins(`@b${round}:x`, `!r${round}`)]);
   })();
-  for (let round = 0; round < 3; round += 1) {
+  for (let round = 0; round < 5; round += 1) {
+    await probeStore(kept.path);
     const totals = await verifyInProcess(kept.path);
     expect(totals.recentChanges).toBe(totals.users);
     expect(totals.rooms * 2).toBe(totals.users);
@@ -278,6 +279,31 @@ describe('a fault is found and named:', () => {
     await expect(verifyInProcess(join(directory, storeFileName))).rejects.toMatchObject({ code: 'INVALID' });
   });
 });
+
+test(
+  'a table that seems to end at a damaged page is found by the quick look too',
+  { timeout: 120_000 },
+  async () => {
+    const directory = await storeOf(
+      ids('@', 'user', 2000).map((user, index) => joins(user, rooms[index % 250])),
+    );
+    await compactStore({ directory });
+    const path = join(directory, storeFileName);
+    const whole = readFileSync(path);
+    const codeOf = (error: unknown): unknown => (error as { code?: unknown }).code;
+    let found = 0;
+    for (let page = 2; page < whole.length / 4096; page += 5) {
+      const copy = Buffer.from(whole);
+      copy.fill(0xa5, page * 4096 + 32, (page + 1) * 4096);
+      writeFileSync(path, copy);
+      const verified = await verifyInProcess(path).catch(codeOf);
+      if (verified !== 'DAMAGED') continue;
+      found += 1;
+      expect(await probeStore(path).catch(codeOf)).toBe('DAMAGED');
+    }
+    expect(found).toBeGreaterThan(3);
+  },
+);
 
 describe('a damaged file ends no more than the process that reads it:', () => {
   test('cut anywhere', { timeout: 120_000 }, async () => {
