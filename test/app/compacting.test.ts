@@ -62,7 +62,7 @@ async function storeWithGuests(folder: string, count: number): Promise<string> {
 async function walk(server: ServerUnderTest, from: string): Promise<string[]> {
   const found: string[] = [];
   for (let token: string | undefined = from; token !== undefined;) {
-    const path: string = `${stablePath}?user_id=${encodeURIComponent(bob)}&from=${token}`;
+    const path = `${stablePath}?user_id=${encodeURIComponent(bob)}&from=${token}`;
     const { status, json } = await server.ask(path, { token: 'alice-token' });
     expect(status).toBe(200);
     found.push(...(json.joined as string[]));
