@@ -7,6 +7,7 @@
  * some of them; making them again ends in the same, since a change says what holds.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { messageOf } from '../base/errors.js';
 import type { PartitionRange, RoomNo, UserNo } from '../base/ids.js';
 import type { LoadedSets } from '../store/load.js';
 import type { Progress } from '../store/store.js';
@@ -25,7 +26,7 @@ interface UnmadeChange {
 }
 
 export interface ReloadedShardOptions extends Omit<PooledShardOptions, 'onFailure'> {
-  /** Called each time the thread has died. */
+  /** Called each time the thread has died, or one that was to take its place could not be loaded. */
   readonly onFailure?: ((reason: string) => void) | undefined;
   /** Called when another thread has been loaded in its place. */
   readonly onReload?: (() => void) | undefined;
@@ -167,8 +168,9 @@ export class ReloadedShard implements Shard {
       shard = await this.#start();
       await shard.load(path, () => undefined);
       if (shard.failure === undefined) return shard;
-    } catch {
-      // What it was is told of its first death; this one is in the way of that being mended.
+    } catch (error) {
+      if (!this.#closing.signal.aborted)
+        this.#options.onFailure?.(`loading it again failed: ${messageOf(error)}`);
     }
     await shard?.close();
     return undefined;

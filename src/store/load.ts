@@ -5,6 +5,7 @@
  * Rooms of other partitions are passed over by the headers of Roaring's containers, so each of several shards reads all
  * records but only its rooms.
  */
+import { PublicError } from '../base/errors.js';
 import {
   firstRoomOf,
   partitionCount,
@@ -16,8 +17,10 @@ import {
   type UserNo,
 } from '../base/ids.js';
 import { portableCount, readPortable } from '../sets/portable.js';
-import { partitionOfPartKey, partsMarkBytes, userOfPartKey } from './layout.js';
+import { partitionOfPartKey, partsMarkBytes, userCountAt, userOfPartKey } from './layout.js';
 import { Environment, type Scan, type Snapshot } from './lmdb.js';
+import { readNameCounts } from './name-blocks.js';
+import { recentFault } from './read-recent.js';
 import { wordsOf } from './words.js';
 
 const sequenceMask = 2 ** sequenceBits - 1;
@@ -45,6 +48,8 @@ export class RoomSetLoad {
   readonly #sink: RoomSetSink;
   readonly #firstRoom: number;
   readonly #roomsEnd: number;
+  /** How many names there are, as layout.ts counts them. */
+  readonly #counts: Uint32Array;
   /** The user whose records are being read, and the rooms so far: the first `#count`. */
   #user = 0;
   #rooms = new Uint32Array(1024);
@@ -66,6 +71,7 @@ export class RoomSetLoad {
     this.#sink = sink;
     this.#firstRoom = firstRoomOf(partitions.first);
     this.#roomsEnd = partitions.end === partitionCount ? roomNoEnd + 1 : firstRoomOf(partitions.end);
+    this.#counts = readNameCounts(this.#environment, this.#snapshot);
     const { users, parts, recent } = this.#environment;
     this.total = users.count + parts.count + recent.count;
     const userScan = users.scan({}, this.#snapshot);
@@ -103,8 +109,9 @@ export class RoomSetLoad {
   }
 
   #takeUser(user: UserNo, scan: Scan<number>): void {
-    if (scan.length === partsMarkBytes) return;
     this.#user = user;
+    if (user < 1 || user > this.#counts[userCountAt]) throw this.#damaged();
+    if (scan.length === partsMarkBytes) return;
     this.#read(scan);
     this.#restore();
   }
@@ -133,13 +140,28 @@ export class RoomSetLoad {
     const count = this.#count;
     if (count === 0) return;
     this.#count = 0;
-    for (let index = 0; index < count; index += 1) this.#see(this.#rooms[index]);
+    let previous = -1;
+    for (let index = 0; index < count; index += 1) {
+      const room = this.#rooms[index];
+      if (room <= previous) throw this.#damaged();
+      previous = room;
+      this.#see(room);
+    }
     this.#sink.restore(this.#user as UserNo, this.#rooms, count);
+  }
+
+  /** What has no name cannot be spelled: better no start than an answer that ends in the middle. */
+  #damaged(what = `the rooms of user ${this.#user}`): PublicError {
+    return new PublicError(
+      'DAMAGED',
+      `${what} are damaged: "mutual-rooms verify" says more; put a backup in place of ${this.#environment.path}`,
+    );
   }
 
   #see(room: number): void {
     const partition = room >>> sequenceBits;
     const sequence = room & sequenceMask;
+    if (sequence >= this.#counts[partition]) throw this.#damaged();
     let seen = this.#seen[partition];
     if (sequence >>> 5 >= seen.length) {
       seen = new Uint32Array(Math.max(64, (sequence >>> 5) * 2));
@@ -154,6 +176,7 @@ export class RoomSetLoad {
 
   #takeRecent({ bytes, length }: Scan<number>): void {
     const words = wordsOf(bytes, length);
+    if (recentFault(words, length, this.#counts) !== undefined) throw this.#damaged('the recent changes');
     const { first, end } = this.#partitions;
     let kept = 0;
     for (let at = 0; at < words.length; at += 2) {

@@ -10,8 +10,8 @@ import { partKeyBytes, partsMarkBytes, userCountAt, writePartKey } from './layou
 import type { Environment, Scan, Snapshot, Table } from './lmdb.js';
 import { mergeChanges } from './merge-changes.js';
 import { readNameCounts } from './name-blocks.js';
+import { readRecent } from './read-recent.js';
 import { RecentChanges, type SortedChanges } from './recent-changes.js';
-import { wordsOf } from './words.js';
 
 const roomsEnd = roomNoEnd + 1;
 
@@ -39,8 +39,7 @@ export class StateReader {
     this.#parts = environment.parts;
     this.#snapshot = snapshot;
     this.#recent = new RecentChanges(readNameCounts(environment, snapshot)[userCountAt]);
-    const recent = environment.recent.scan({}, snapshot);
-    while (recent.next() !== undefined) this.#recent.add(wordsOf(recent.bytes, recent.length));
+    for (const { changes } of readRecent(environment, snapshot)) this.#recent.add(changes);
     this.#scan = environment.users.scan({}, snapshot);
     this.#findRecord();
     this.#findChanges();

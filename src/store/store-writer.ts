@@ -19,9 +19,9 @@ import { cursorKey, userCountAt, type StoredCounts } from './layout.js';
 import type { Environment } from './lmdb.js';
 import { NameBlocks, readNameCounts } from './name-blocks.js';
 import { checkOwner } from './owner.js';
+import { readRecent } from './read-recent.js';
 import { RecentChanges, type SortedChanges } from './recent-changes.js';
 import { RoomSetRecords } from './room-set-records.js';
-import { wordsOf } from './words.js';
 
 /** How far a source has been read, under its name. */
 export interface StoredCursor {
@@ -184,12 +184,11 @@ export class StoreWriter {
 
   /** What an earlier process left unfolded. */
   #readRecent(): Generation {
-    const scan = this.#environment.recent.scan({});
     let generation: Generation | undefined;
-    for (let number = scan.next(); number !== undefined; number = scan.next()) {
-      generation ??= new Generation(this.#userCount, number);
-      generation.changes.add(wordsOf(scan.bytes, scan.length));
-      generation.commitsEnd = number + 1;
+    for (const { commit, changes } of readRecent(this.#environment)) {
+      generation ??= new Generation(this.#userCount, commit);
+      generation.changes.add(changes);
+      generation.commitsEnd = commit + 1;
     }
     return generation ?? new Generation(this.#userCount, 0);
   }

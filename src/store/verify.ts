@@ -20,6 +20,7 @@ import {
 } from './layout.js';
 import { Environment, type Snapshot } from './lmdb.js';
 import { readNameCounts } from './name-blocks.js';
+import { recentFault } from './read-recent.js';
 import { restoreNames } from './restore-names.js';
 import { StateReader } from './state-reader.js';
 import { wordsOf } from './words.js';
@@ -184,17 +185,9 @@ class Verification {
     for (let commit = scan.next(); commit !== undefined; commit = scan.next()) {
       if (expected !== undefined && commit !== expected) throw damaged(`commit ${expected} is missing`);
       expected = commit + 1;
-      if (scan.length === 0 || scan.length % 8 !== 0)
-        throw damaged(`commit ${commit} has ${scan.length} bytes`);
       const words = wordsOf(scan.bytes, scan.length);
-      for (let at = 0; at < words.length; at += 2) {
-        const user = words[at];
-        const room = (words[at + 1] >>> 1) as RoomNo;
-        const partition = partitionOf(room);
-        if (user < 1 || user > this.#userCount) throw damaged(`commit ${commit}: user ${user} has no name`);
-        if (room - firstRoomOf(partition) >= this.#counts[partition])
-          throw damaged(`commit ${commit}: room ${room} has no name`);
-      }
+      const fault = recentFault(words, scan.length, this.#counts);
+      if (fault !== undefined) throw damaged(`commit ${commit}: ${fault}`);
       changes += words.length / 2;
     }
     return changes;
