@@ -141,9 +141,8 @@ export function syncDirectory(directory: string): void {
 
 /** @throws PublicError INVALID, DAMAGED: what LMDB would not survive */
 function checkFile(path: string): void {
-  const { size } = statSync(path);
   const first = Buffer.alloc(metaHeadBytes);
-  readAt(path, first, 0);
+  const size = readHead(path, first);
   if (first.readUInt32LE(markAt) !== mark || first.readUInt32LE(formatAt) !== lmdbFormat) {
     throw new PublicError(
       'INVALID',
@@ -155,6 +154,19 @@ function checkFile(path: string): void {
   if (size >= 2 * pageBytes) readAt(path, second, pageBytes);
   if (second.readUInt32LE(markAt) !== mark || second.readUInt32LE(formatAt) !== lmdbFormat) {
     throw new PublicError('DAMAGED', `${path} is damaged at its head: put a backup in its place`);
+  }
+}
+
+/** @returns the size of the file; what is no file has a head of zeroes. @throws PublicError UNAVAILABLE */
+function readHead(path: string, target: Buffer): number {
+  try {
+    const status = statSync(path);
+    if (status.isFile()) readAt(path, target, 0);
+    return status.size;
+  } catch (error) {
+    throw new PublicError('UNAVAILABLE', `${path} cannot be read (${messageOf(error)}): correct that`, {
+      cause: error,
+    });
   }
 }
 

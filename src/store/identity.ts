@@ -7,7 +7,7 @@ import { PublicError } from '../base/errors.js';
 import { firstRoomOf, partitionOf, roomNoEnd, type RoomNo } from '../base/ids.js';
 import { portableCount, portableFault, readPortable } from '../sets/portable.js';
 import { programName, storeFormat, type StoredEarlierEpoch } from './layout.js';
-import type { Environment } from './lmdb.js';
+import { otherProgramsFile, type Environment } from './lmdb.js';
 import type { EarlierEpoch, Identity } from './store.js';
 
 /** Makes every table and what a store begins with. Only inside `Environment.write`. */
@@ -21,12 +21,7 @@ export function newMeta(environment: Environment, random: RandomBytes): void {
 /** @throws PublicError INVALID: what this version cannot read; nothing has been changed */
 export function checkFormat(environment: Environment): void {
   const stored = environment.getMeta('format');
-  if (stored?.program !== programName) {
-    throw new PublicError(
-      'INVALID',
-      `${environment.path} is the LMDB file of another program: give data_dir a folder of its own`,
-    );
-  }
+  if (stored?.program !== programName) throw otherProgramsFile(environment.path);
   if (stored.format > storeFormat) {
     throw new PublicError(
       'INVALID',

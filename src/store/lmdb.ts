@@ -6,10 +6,11 @@
  *
  * Every write is part of a transaction (`write`), which is on the disk when it returns: `overlappingSync` is off.
  * One process may open a file many times, in any thread: LMDB's environment is shared between them. What the package
- * does with what is no LMDB file is a crash, so file-check.ts looks first.
+ * does with what is no LMDB file is a crash, so data-directory.ts looks first.
  */
 import { open, type Database, type RootDatabase } from 'lmdb';
-import type { Meta } from './layout.js';
+import { PublicError } from '../base/errors.js';
+import { programName, type Meta } from './layout.js';
 
 /** Address space, not memory. Beyond it LMDB maps the file anew, and keeps the old map for those who still read. */
 const mapBytes = 2 ** 38;
@@ -243,20 +244,29 @@ export class Environment {
     return new Table<Key>(this.#open(name, { ...options, encoder: inPlace }), inPlace);
   }
 
+  #missing(table: string): PublicError {
+    // `meta` is the first one that is opened.
+    if (table === 'meta' || this.getMeta('format')?.program !== programName)
+      return otherProgramsFile(this.path);
+    return new PublicError(
+      'DAMAGED',
+      `${this.path} is damaged: there is no table ${table}; put a backup in its place`,
+    );
+  }
+
   #open<Key extends number | string | Uint8Array>(name: string, options: object): Database<unknown, Key> {
     const database = this.#root.openDB<unknown, Key>(name, { ...options, create: this.#create } as object) as
       Database<unknown, Key> | undefined;
-    if (database === undefined) throw new MissingTable(name);
+    if (database === undefined) throw this.#missing(name);
     return database;
   }
 }
 
-/** The file is an LMDB environment, but not one of ours. */
-export class MissingTable extends Error {
-  override name = 'MissingTable';
-  constructor(table: string) {
-    super(`there is no table ${table}`);
-  }
+export function otherProgramsFile(path: string): PublicError {
+  return new PublicError(
+    'INVALID',
+    `${path} is the LMDB file of another program: give data_dir a folder of its own`,
+  );
 }
 
 function optionsOf(snapshot: Snapshot | undefined): { transaction: never } | undefined {

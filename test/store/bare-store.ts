@@ -2,31 +2,48 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
-import { partitionRanges, roomNoEnd, type RoomNo, type UserNo } from '../../src/base/ids.js';
+import {
+  partitionOf,
+  partitionRanges,
+  roomNoEnd,
+  sequenceBits,
+  type RoomNo,
+  type UserNo,
+} from '../../src/base/ids.js';
 import { roomNames, userNames } from '../../src/intern/interner.js';
 import { portableCount, portableFault, readPortable } from '../../src/sets/portable.js';
 import { changeWord } from '../../src/shard/wire.js';
 import { newMeta } from '../../src/store/identity.js';
 import {
+  nameCountsLength,
   partitionOfPartKey,
   partsMarkBytes,
   roomsPerRecordMax,
   roomsPerRecordMin,
+  userCountAt,
   userOfPartKey,
 } from '../../src/store/layout.js';
 import { Environment } from '../../src/store/lmdb.js';
 import { RoomSetLoad } from '../../src/store/load.js';
+import { putNameCounts } from '../../src/store/name-blocks.js';
 import { StoreWriter } from '../../src/store/store-writer.js';
 import { wordsOf } from '../../src/store/words.js';
 import { newFolder } from './kept-store.js';
 
 export const instance = 'of-the-test';
 
+/** Users are below it. */
+const usersMax = 100;
+
 export function newEnvironment(): Environment {
   const environment = new Environment({ path: join(newFolder(), 'index.mdb'), create: true });
   onTestFinished(() => environment.close());
   environment.write(() => {
     newMeta(environment, randomBytes);
+    // As if all numbers that are used had names.
+    const counts = new Uint32Array(nameCountsLength).fill(2 ** sequenceBits);
+    counts[userCountAt] = usersMax;
+    putNameCounts(environment, counts);
     environment.putMeta('owner', { instance, host: 'here', pid: 1, started: '' });
   });
   return environment;
@@ -119,7 +136,8 @@ export function recordsOf(environment: Environment): [number, number[]][] {
     const partition = partitionOfPartKey(key);
     if (!marks.has(user)) throw new Error(`user ${user} has parts and no mark`);
     for (const room of take(user, parts.bytes, parts.length))
-      if (room >>> 25 !== partition) throw new Error(`room ${room} of user ${user} is in part ${partition}`);
+      if (partitionOf(room as RoomNo) !== partition)
+        throw new Error(`room ${room} of user ${user} is in part ${partition}`);
   }
   for (const [user, count] of marks) {
     const found = sets.get(user)?.length ?? 0;

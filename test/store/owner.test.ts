@@ -1,0 +1,178 @@
+/** Does one process write a store and no other, whoever comes, goes or is killed? */
+import { fork, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { storeFileName, type StoredOwner } from '../../src/store/layout.js';
+import { LmdbStore } from '../../src/store/lmdb-store.js';
+import { checkOwner, openOwned, release } from '../../src/store/owner.js';
+import { verifyStore } from '../../src/store/verify.js';
+import { KeptStore, addTo, joins, membershipsOf, newFolder, storeOf, within } from './kept-store.js';
+
+const built = (path: string): string =>
+  JSON.stringify(new URL(`../../dist/${path}.js`, import.meta.url).href);
+
+/** A process that has the store and commits when it is told to; Node 20 runs no TypeScript there, so it runs what is built. */
+class OtherProcess {
+  readonly child: ChildProcess;
+
+  static async open(directory: string): Promise<OtherProcess> {
+    const program = join(newFolder(), 'program.mjs');
+    writeFileSync(
+      program,
+      `import { LmdbStore } from ${built('store/lmdb-store')};
+      import { roomInterner, userInterner } from ${built('intern/interner')};
+      const store = await LmdbStore.open({ directory: ${JSON.stringify(directory)} });
+      const users = userInterner();
+      const rooms = roomInterner();
+      await store.restoreNames(users, rooms, () => undefined);
+      process.on('message', async ({ userId, roomId }) => {
+        const changes = Uint32Array.of(users.intern(userId), rooms.intern(roomId) * 2 + 1);
+        try {
+          await store.commit({ changes });
+          process.send('committed');
+        } catch (error) {
+          process.send(error.code + ' ' + error.message);
+        }
+      });
+      process.on('disconnect', () => store.close());
+      process.send('open');`,
+    );
+    const other = new OtherProcess(fork(program, { stdio: 'inherit', execArgv: [] }));
+    onTestFinished(() => void other.child.kill('SIGKILL'));
+    expect((await once(other.child, 'message'))[0]).toBe('open');
+    return other;
+  }
+
+  private constructor(child: ChildProcess) {
+    this.child = child;
+  }
+
+  /** @returns what became of it */
+  async commit(userId: string, roomId: string): Promise<unknown> {
+    this.child.send({ userId, roomId });
+    const [said] = (await once(this.child, 'message')) as [unknown];
+    return said;
+  }
+
+  async end(signal: NodeJS.Signals): Promise<void> {
+    const ended = once(this.child, 'exit');
+    this.child.kill(signal);
+    await ended;
+  }
+}
+
+const ownerOf = (directory: string): Promise<StoredOwner | undefined> =>
+  within(directory, (environment) => environment.getMeta('owner'));
+
+test('a second process is refused and told by whom; the first one goes on', async () => {
+  const directory = newFolder();
+  const other = await OtherProcess.open(directory);
+  expect(await other.commit('@a:x', '!r')).toBe('committed');
+  const before = await ownerOf(directory);
+  expect(before).toMatchObject({ pid: other.child.pid, host: hostname() });
+  for (let again = 0; again < 2; again += 1) {
+    await expect(LmdbStore.open({ directory })).rejects.toMatchObject({
+      code: 'UNAVAILABLE',
+      message: expect.stringMatching(
+        new RegExp(`is in use by process ${other.child.pid}: stop that, or give each server a data_dir`),
+      ),
+    });
+    expect(await ownerOf(directory)).toEqual(before);
+  }
+  expect(await other.commit('@b:x', '!r')).toBe('committed');
+  other.child.disconnect();
+  await once(other.child, 'exit');
+  expect(await ownerOf(directory)).toBeUndefined();
+  await addTo(directory, [joins('@c:x', '!r')]);
+  expect(await membershipsOf(directory)).toEqual(['@a:x !r', '@b:x !r', '@c:x !r']);
+});
+
+test('a store in this process is not opened twice either', async () => {
+  const directory = newFolder();
+  const kept = await KeptStore.open(directory);
+  onTestFinished(() => kept.close());
+  await expect(LmdbStore.open({ directory })).rejects.toThrow(`is in use by process ${process.pid}`);
+  await kept.commit([joins('@a:x', '!r')]);
+});
+
+test('a killed owner is taken over, with all that it committed', async () => {
+  const directory = newFolder();
+  const other = await OtherProcess.open(directory);
+  expect(await other.commit('@a:x', '!r')).toBe('committed');
+  await other.end('SIGKILL');
+  expect(await ownerOf(directory)).toMatchObject({ pid: other.child.pid });
+  await addTo(directory, [joins('@b:x', '!r')]);
+  expect(await ownerOf(directory)).toBeUndefined();
+  expect(await membershipsOf(directory)).toEqual(['@a:x !r', '@b:x !r']);
+});
+
+test('a paused owner that somebody took for dead writes nothing any more, and says why', async () => {
+  const directory = newFolder();
+  const other = await OtherProcess.open(directory);
+  expect(await other.commit('@a:x', '!r')).toBe('committed');
+  // From another container its number means nothing: there it looks like an owner of another machine.
+  await within(directory, (environment) =>
+    environment.write(() => {
+      const owner = environment.getMeta('owner')!;
+      environment.putMeta('owner', { ...owner, host: 'another machine' });
+    }),
+  );
+  const kept = await KeptStore.open(directory);
+  await kept.commit([joins('@b:x', '!r')]);
+  for (let again = 0; again < 2; again += 1) {
+    expect(await other.commit('@lost:x', '!lost')).toMatch(
+      new RegExp(
+        `^UNAVAILABLE process ${process.pid} on .* has opened .* since: only one server may have it`,
+      ),
+    );
+  }
+  await kept.commit([joins('@c:x', '!r')]);
+  // Nor does its end take the store from the one that has it now.
+  other.child.disconnect();
+  await once(other.child, 'exit');
+  await kept.commit([joins('@d:x', '!r')]);
+  await kept.close();
+  expect(await membershipsOf(directory)).toEqual(['@a:x !r', '@b:x !r', '@c:x !r', '@d:x !r']);
+  expect((await verifyStore(kept.path)).users).toBe(4);
+});
+
+/** The one who owned it last, changed a little. */
+test.each<[string, (owner: StoredOwner) => StoredOwner, boolean]>([
+  ['this very process', (owner) => owner, true],
+  ['one of its number that was started at another time', (owner) => ({ ...owner, started: '1' }), false],
+  ['one of another machine', (owner) => ({ ...owner, host: `${owner.host}-2` }), false],
+  ['one that is not there', (owner) => ({ ...owner, pid: 2 ** 22 + 1 }), false],
+])('the last owner is %s', async (_, change, isRefused) => {
+  const directory = await storeOf([joins('@a:x', '!r')]);
+  const path = join(directory, storeFileName);
+  const first = await openOwned(path, 'first', () => undefined);
+  first.write(() => first.putMeta('owner', change(first.getMeta('owner')!)));
+  await first.close();
+  const opening = openOwned(path, 'second', () => undefined);
+  if (isRefused) {
+    await expect(opening).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    expect((await ownerOf(directory))?.instance).toBe('first');
+  } else {
+    const second = await opening;
+    second.write(() => checkOwner(second, 'second'));
+    expect(() => second.write(() => checkOwner(second, 'first'))).toThrow(/has opened .* since/);
+    release(second, 'first');
+    second.write(() => checkOwner(second, 'second'));
+    release(second, 'second');
+    await second.close();
+    expect(await ownerOf(directory)).toBeUndefined();
+  }
+});
+
+test('what is not ours is not owned', async () => {
+  const directory = await storeOf([joins('@a:x', '!r')]);
+  const path = join(directory, storeFileName);
+  const opening = openOwned(path, 'first', () => {
+    throw new Error('another format');
+  });
+  await expect(opening).rejects.toThrow('another format');
+  expect(await ownerOf(directory)).toBeUndefined();
+});
