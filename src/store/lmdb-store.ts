@@ -156,10 +156,15 @@ export class LmdbStore implements Store {
     this.failure ??= 'the store is closed';
     const writer = this.#writer;
     if (writer !== undefined && writer.thread.failure === undefined) {
-      await writer.thread.run({ kind: 'close' });
+      // One that dies of it has nothing open any more.
+      await writer.thread.run({ kind: 'close' }).catch(() => undefined);
       await writer.thread.close('the store is closed');
     }
-    if (isWritable) release(this.#environment, this.#instance);
+    try {
+      if (isWritable) release(this.#environment, this.#instance);
+    } catch {
+      // A full disk keeps the name of the owner; who opens the store next sees that this process has ended.
+    }
     await this.#environment.close();
   }
 

@@ -1,7 +1,4 @@
 /** Does one process write a store and no other, whoever comes, goes or is killed? */
-import { fork, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
@@ -10,59 +7,7 @@ import { LmdbStore } from '../../src/store/lmdb-store.js';
 import { checkOwner, openOwned, release } from '../../src/store/owner.js';
 import { verifyStore } from '../../src/store/verify.js';
 import { KeptStore, addTo, joins, membershipsOf, newFolder, storeOf, within } from './kept-store.js';
-
-const built = (path: string): string =>
-  JSON.stringify(new URL(`../../dist/${path}.js`, import.meta.url).href);
-
-/** A process that has the store and commits when it is told to; Node 20 runs no TypeScript there, so it runs what is built. */
-class OtherProcess {
-  readonly child: ChildProcess;
-
-  static async open(directory: string): Promise<OtherProcess> {
-    const program = join(newFolder(), 'program.mjs');
-    writeFileSync(
-      program,
-      `import { LmdbStore } from ${built('store/lmdb-store')};
-      import { roomInterner, userInterner } from ${built('intern/interner')};
-      const store = await LmdbStore.open({ directory: ${JSON.stringify(directory)} });
-      const users = userInterner();
-      const rooms = roomInterner();
-      await store.restoreNames(users, rooms, () => undefined);
-      process.on('message', async ({ userId, roomId }) => {
-        const changes = Uint32Array.of(users.intern(userId), rooms.intern(roomId) * 2 + 1);
-        try {
-          await store.commit({ changes });
-          process.send('committed');
-        } catch (error) {
-          process.send(error.code + ' ' + error.message);
-        }
-      });
-      process.on('disconnect', () => store.close());
-      process.send('open');`,
-    );
-    const other = new OtherProcess(fork(program, { stdio: 'inherit', execArgv: [] }));
-    onTestFinished(() => void other.child.kill('SIGKILL'));
-    expect((await once(other.child, 'message'))[0]).toBe('open');
-    return other;
-  }
-
-  private constructor(child: ChildProcess) {
-    this.child = child;
-  }
-
-  /** @returns what became of it */
-  async commit(userId: string, roomId: string): Promise<unknown> {
-    this.child.send({ userId, roomId });
-    const [said] = (await once(this.child, 'message')) as [unknown];
-    return said;
-  }
-
-  async end(signal: NodeJS.Signals): Promise<void> {
-    const ended = once(this.child, 'exit');
-    this.child.kill(signal);
-    await ended;
-  }
-}
+import { OtherProcess } from './other-process.js';
 
 const ownerOf = (directory: string): Promise<StoredOwner | undefined> =>
   within(directory, (environment) => environment.getMeta('owner'));
@@ -83,8 +28,7 @@ test('a second process is refused and told by whom; the first one goes on', asyn
     expect(await ownerOf(directory)).toEqual(before);
   }
   expect(await other.commit('@b:x', '!r')).toBe('committed');
-  other.child.disconnect();
-  await once(other.child, 'exit');
+  expect(await other.close()).toBe(0);
   expect(await ownerOf(directory)).toBeUndefined();
   await addTo(directory, [joins('@c:x', '!r')]);
   expect(await membershipsOf(directory)).toEqual(['@a:x !r', '@b:x !r', '@c:x !r']);
@@ -131,8 +75,7 @@ test('a paused owner that somebody took for dead writes nothing any more, and sa
   }
   await kept.commit([joins('@c:x', '!r')]);
   // Nor does its end take the store from the one that has it now.
-  other.child.disconnect();
-  await once(other.child, 'exit');
+  expect(await other.close()).toBe(0);
   await kept.commit([joins('@d:x', '!r')]);
   await kept.close();
   expect(await membershipsOf(directory)).toEqual(['@a:x !r', '@b:x !r', '@c:x !r', '@d:x !r']);
