@@ -13,7 +13,13 @@
 import { systemClock, type Clock } from '../base/clock.js';
 import type { Change } from '../base/change.js';
 import { PublicError } from '../base/errors.js';
-import { changesPerCommitMax, foldingDebtMax, ingestWaitingMax, shortListMax } from '../base/limits.js';
+import {
+  changesPerCommitMax,
+  changesPerFoldMax,
+  foldingDebtMax,
+  ingestWaitingMax,
+  shortListMax,
+} from '../base/limits.js';
 import type { MembershipEngine } from '../engine/engine.js';
 import type { Applied } from '../engine/questions.js';
 import type { StoredCursor } from '../store/store-writer.js';
@@ -97,7 +103,8 @@ export class Ingest {
       while (this.#short.length + this.#long.length > 0 || this.#store.debt > 0) {
         const lists = this.#store.debt > foldingDebtMax ? [] : this.#nextLists();
         if (lists.length > 0) await this.#commit(lists);
-        // What was put off is done before the next long list, and while nobody waits; short ones come in between.
+        // What was put off is done before the next long list once it fills a transaction, and while nobody waits; short ones
+        // come in between.
         else if (!(await this.#settle())) break;
       }
     } finally {
@@ -108,7 +115,7 @@ export class Ingest {
   #nextLists(): Waiting[] {
     const lists = this.#short.splice(0);
     let count = lists.length;
-    while (this.#long.length > 0 && this.#store.debt === 0) {
+    while (this.#long.length > 0 && this.#store.debt < changesPerFoldMax) {
       if (count > 0 && count + this.#long[0].changes.length > changesPerCommitMax) break;
       count += this.#long[0].changes.length;
       lists.push(...this.#long.splice(0, 1));
