@@ -150,13 +150,14 @@ function singlesSection(of: string, { alone, paced, unpaced }: Writing): Section
             ...[singles.times.p50, singles.times.p99, singles.times.p999, singles.times.most].map((time) =>
               milliseconds(time / 1000),
             ),
+            `${singles.refused}`,
             singles.changesPerSecond === 0 ? '' : formatNumber(singles.changesPerSecond),
           ],
         ];
   return {
     title: `A single change, 500 a second: ${of}`,
     text: 'From when it was due until it was on the disk and every question sees it.',
-    header: ['', 'p50', 'p99', 'p99.9', 'longest', 'changes/s of the others'],
+    header: ['', 'p50', 'p99', 'p99.9', 'longest', 'refused', 'changes/s of the others'],
     rows: [
       ...row('nobody else writes', alone),
       ...row('four others write 100,000 changes/s', paced),

@@ -7,6 +7,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Change } from '#dist/base/change';
+import { PublicError } from '#dist/base/errors';
 import { MembershipEngine } from '#dist/engine/engine';
 import { Ingest } from '#dist/ingest/ingest';
 import { LmdbStore } from '#dist/store/lmdb-store';
@@ -39,6 +40,8 @@ export interface Sustained {
 
 export interface Singles {
   readonly times: Distribution;
+  /** Of the single changes: too many waited. */
+  readonly refused: number;
   /** What the others reached meanwhile. */
   readonly changesPerSecond: number;
 }
@@ -98,6 +101,7 @@ class Writer {
     const started = performance.now();
     const end = started + seconds * 1000;
     let made = 0;
+    let refused = 0;
     const call = async (_: unknown, caller: number): Promise<void> => {
       for (let list = 0; performance.now() < end; list += 1) {
         // A caller is due when it would have sent as much as its share.
@@ -116,11 +120,21 @@ class Writer {
       if (due >= end) break;
       if (due > performance.now()) await sleep(due - performance.now());
       const dueAt = due;
-      asked.push(this.#ingest.apply([this.#next()]).then(() => latencies.add(performance.now() - dueAt)));
+      const answered = this.#ingest.apply([this.#next()]).then(
+        () => latencies.add(performance.now() - dueAt),
+        // Too many wait already: a disk that stands still for a moment.
+        (error: unknown) => {
+          if (!(error instanceof PublicError && error.code === 'OVERLOADED')) throw error;
+          refused += 1;
+        },
+      );
+      answered.catch(() => undefined);
+      asked.push(answered);
     }
     await Promise.all([...asked, ...others]);
     return {
       times: latencies.distribution(),
+      refused,
       changesPerSecond: made / ((performance.now() - started) / 1000),
     };
   }
