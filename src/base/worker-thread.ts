@@ -71,9 +71,15 @@ export class WorkerThread<Task> {
     await this.#endThread();
   }
 
-  /** Once only: a second `destroy` makes the pool start a thread anew when the first one's thread ends. */
+  /**
+   * Once only: a second `destroy` makes the pool start a thread anew when the first one's thread ends. It does so by itself
+   * when a thread that failed ends after the pool was destroyed; that one ends when it is ready.
+   */
   #endThread(): Promise<void> {
-    this.#end ??= this.#pool.destroy();
+    if (this.#end === undefined) {
+      this.#end = this.#pool.destroy();
+      this.#pool.on('workerCreate', () => void this.#pool.destroy());
+    }
     return this.#end;
   }
 }

@@ -5,7 +5,7 @@
 import { renameSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { systemRandom, type RandomBytes } from '../base/clock.js';
-import { PublicError } from '../base/errors.js';
+import { PublicError, messageOf } from '../base/errors.js';
 import { partitionCount, type RoomNo, type UserNo } from '../base/ids.js';
 import { changesPerFoldMax } from '../base/limits.js';
 import { WorkerThread, workerUrl } from '../base/worker-thread.js';
@@ -30,9 +30,6 @@ export interface LmdbStoreOptions {
 }
 
 const defaultLimits: StoreLimits = { bytesMax: 2 ** 37, recentChangesMax: 2 ** 20 };
-
-/** A thread that dies during a commit is replaced, and the commit made again; whose changes kill it so often does not. */
-const attemptsMax = 3;
 
 /** Names as the store's thread gets them: each chunk once. */
 class NamesSent {
@@ -169,25 +166,24 @@ export class LmdbStore implements Store {
   }
 
   async #run(makeTask: (writer: Writer) => WriterTask): Promise<void> {
-    for (let attempt = 1; ; attempt += 1) {
-      if (this.failure !== undefined) throw new PublicError('UNAVAILABLE', this.failure);
-      let answer: WriterAnswer;
-      let writer: Writer | undefined;
-      try {
-        writer = this.#writer ?? (await this.#openWriter());
-        answer = await writer.thread.run<WriterAnswer>(makeTask(writer));
-      } catch (error) {
-        // The thread is gone, and nobody knows whether it had committed: doing it again does no harm.
-        this.#writer = undefined;
-        if (error instanceof PublicError || attempt === attemptsMax)
-          throw publicErrorOf(diskFaultOf(error, this.path), error);
-        continue;
-      }
-      this.debt = answer.debt;
-      if (answer.fault === undefined) return;
-      if (answer.fault.isFinal) this.failure = answer.fault.message;
-      throw publicErrorOf(answer.fault);
+    if (this.failure !== undefined) throw new PublicError('UNAVAILABLE', this.failure);
+    let answer: WriterAnswer;
+    try {
+      // Another one, when the last one died with nothing to do.
+      const writer = this.#writer ?? (await this.#openWriter());
+      answer = await writer.thread.run<WriterAnswer>(makeTask(writer));
+    } catch (error) {
+      if (error instanceof PublicError) throw error;
+      // It may have died in a transaction: then LMDB lets nobody in this process begin another one, and waits for ever.
+      this.failure =
+        `the thread of the store died while it wrote (${messageOf(error)}): start the server anew; ` +
+        'what was acknowledged is safe';
+      throw new PublicError('UNAVAILABLE', this.failure, { cause: error });
     }
+    this.debt = answer.debt;
+    if (answer.fault === undefined) return;
+    if (answer.fault.isFinal) this.failure = answer.fault.message;
+    throw publicErrorOf(answer.fault);
   }
 
   async #openWriter(): Promise<Writer> {
