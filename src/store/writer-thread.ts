@@ -41,7 +41,11 @@ export default async function run(task: WriterTask): Promise<WriterAnswer> {
     return { debt: 0 };
   }
   try {
-    if (hasFailed) environment?.snapshot().done();
+    if (hasFailed) {
+      // Else it might be one that was begun before.
+      environment?.renew();
+      environment?.snapshot().done();
+    }
   } catch (error) {
     return { debt: 0, fault: finalFaultOf(error) };
   }

@@ -1,6 +1,6 @@
 /** Reaches the worker threads that a call starts, as Node tells of them: so that a test can really kill one. */
 import type { Worker } from 'node:worker_threads';
-import { expect, vi } from 'vitest';
+import { expect, onTestFinished, vi } from 'vitest';
 
 export interface Started<T> {
   readonly result: T;
@@ -10,7 +10,9 @@ export interface Started<T> {
 
 export async function startedBy<T>(start: () => Promise<T>): Promise<Started<T>> {
   const workers: Worker[] = [];
-  process.on('worker', (worker: Worker) => workers.push(worker));
+  const add = (worker: Worker): void => void workers.push(worker);
+  process.on('worker', add);
+  onTestFinished(() => void process.off('worker', add));
   return { result: await start(), workers };
 }
 

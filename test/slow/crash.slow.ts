@@ -161,6 +161,15 @@ async function kill(server: ServeProcess, afterMs: number): Promise<void> {
   await ended;
 }
 
+/** A start is killed wherever it is: while it takes the store over, reads it, or just serves. */
+async function killStart(config: string, afterMs: number): Promise<void> {
+  const { child } = runCommand('serve', '--config', config);
+  const ended = once(child, 'exit');
+  await sleep(afterMs);
+  child.kill('SIGKILL');
+  expect(await ended).toEqual([null, 'SIGKILL']);
+}
+
 test(`${rounds} kills (CRASH_SEED=${seed})`, { timeout: rounds * 30_000 }, async () => {
   const folder = await openFolder();
   const dataDir = join(folder, 'data');
@@ -190,6 +199,7 @@ test(`${rounds} kills (CRASH_SEED=${seed})`, { timeout: rounds * 30_000 }, async
     const written = writers.map((writer) => writer.run(server.url));
     await kill(server, 20 + random(700));
     await Promise.all(written);
+    if (random(2) === 0) await killStart(config, random(700));
 
     expect(await command('verify', '--data-dir', dataDir)).toContain('has no fault');
     const found = await exported(dataDir);
