@@ -9,6 +9,9 @@
 /** About so many buckets: each is sorted in a fraction of a millisecond. */
 const bucketsWanted = 1024;
 
+/** Fewer users in a bucket would make a bucket a user while a store fills up: a list for each of a million. */
+const bucketBitsMin = 6;
+
 /** Rooms are below 2^31: a user within a bucket and a room make a number that a double holds exactly. */
 const roomsEnd = 2 ** 31;
 
@@ -26,7 +29,7 @@ export class RecentChanges {
 
   /** @param userCount how many users there are: further ones go to further buckets */
   constructor(userCount: number) {
-    this.#bucketBits = Math.max(0, Math.ceil(Math.log2(Math.max(1, userCount) / bucketsWanted)));
+    this.#bucketBits = Math.max(bucketBitsMin, Math.ceil(Math.log2(Math.max(1, userCount) / bucketsWanted)));
   }
 
   /** Adds changes behind those before. @param changes as shard/wire.ts lays them out */
