@@ -6,6 +6,9 @@
  * shard's event. `npm run bench -- pool` measures both (figures: native-notes.md).
  *
  * When the thread dies its memberships are gone: the shard fails for good, and says why.
+ *
+ * The import of bitmap.ts keeps roaring's addon in memory while its threads come and go. An addon that only a worker has
+ * loaded goes with it, before V8 has called back into it for the last time, and that ends the process.
  */
 import { unpack } from 'msgpackr';
 import { messageOf } from '../base/errors.js';
@@ -13,6 +16,7 @@ import type { PartitionRange, RoomNo, UserNo } from '../base/ids.js';
 import { progressIntervalMs } from '../base/limits.js';
 import { WorkerThread, workerUrl } from '../base/worker-thread.js';
 import type { NameChunk, Names } from '../intern/names.js';
+import '../sets/bitmap.js';
 import type { LoadedSets } from '../store/load.js';
 import type { Progress } from '../store/store.js';
 import { closed, shardUnavailable, type Shard } from './shard.js';
