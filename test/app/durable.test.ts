@@ -50,7 +50,7 @@ async function startLoaded(dataDir: string, overrides: Partial<Config> = {}): Pr
 async function walk(server: ServerUnderTest, from = ''): Promise<string[]> {
   const found: string[] = [];
   for (let token: string | undefined = from; token !== undefined;) {
-    const path: string = `${stablePath}?user_id=${encodeURIComponent(bob)}&from=${token}`;
+    const path = `${stablePath}?user_id=${encodeURIComponent(bob)}&from=${token}`;
     const { status, json } = await server.ask(path, { token: 'alice-token' });
     expect(status).toBe(200);
     found.push(...(json.joined as string[]));

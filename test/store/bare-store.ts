@@ -30,7 +30,7 @@ import { StoreWriter } from '../../src/store/store-writer.js';
 import { wordsOf } from '../../src/store/words.js';
 import { newFolder } from './kept-store.js';
 
-export const instance = 'of-the-test';
+const instance = 'of-the-test';
 
 /** Users are below it. */
 const usersMax = 100;
