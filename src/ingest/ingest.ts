@@ -103,9 +103,10 @@ export class Ingest {
       while (this.#short.length + this.#long.length > 0 || this.#store.debt > 0) {
         const lists = this.#store.debt > foldingDebtMax ? [] : this.#nextLists();
         if (lists.length > 0) await this.#commit(lists);
-        // What was put off is done before the next long list once it fills a transaction, and while nobody waits; short ones
-        // come in between.
-        else if (!(await this.#settle())) break;
+        // What was put off is done while nobody waits, and for a long list that waits for it: then in turn with short ones,
+        // or a stream of those would keep it waiting for ever.
+        const isDue = lists.length === 0 || (this.#long.length > 0 && this.#store.debt >= changesPerFoldMax);
+        if (isDue && !(await this.#settle())) break;
       }
     } finally {
       this.#isWorking = false;
@@ -114,7 +115,8 @@ export class Ingest {
 
   #nextLists(): Waiting[] {
     const lists = this.#short.splice(0);
-    let count = lists.length;
+    /** Of long lists: however many short ones there are, the first long one goes with them. */
+    let count = 0;
     while (this.#long.length > 0 && this.#store.debt < changesPerFoldMax) {
       if (count > 0 && count + this.#long[0].changes.length > changesPerCommitMax) break;
       count += this.#long[0].changes.length;

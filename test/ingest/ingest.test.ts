@@ -1,10 +1,18 @@
 /** Do batches take effect one after another, in order, within bounds, whatever becomes of the one before? */
+import { setImmediate } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Change } from '../../src/base/change.js';
-import { changesPerTaskMax, ingestWaitingMax } from '../../src/base/limits.js';
+import {
+  changesPerCommitMax,
+  changesPerFoldMax,
+  changesPerTaskMax,
+  ingestWaitingMax,
+  shortListMax,
+} from '../../src/base/limits.js';
 import { MembershipEngine } from '../../src/engine/engine.js';
 import { Ingest } from '../../src/ingest/ingest.js';
 import { MemoryStore } from '../../src/store/memory-store.js';
+import type { Store } from '../../src/store/store.js';
 import { NaiveIndex } from '../model/naive-index.js';
 import { seededRandom } from '../model/random.js';
 
@@ -102,4 +110,59 @@ test('an engine that is closed refuses the changes', async () => {
   await engine.close();
   const change = { userId: '@alice:x', roomId: '!tea:x', joined: true };
   await expect(ingest.apply([change])).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+});
+
+describe('a long list among short ones that never pause', () => {
+  /** Counts commits, and has so much put off. */
+  function countingStore(debt: number): { store: Store; commits: () => number } {
+    const memory = new MemoryStore();
+    let commits = 0;
+    let left = debt;
+    const store: Store = {
+      identity: memory.identity,
+      path: undefined,
+      failure: undefined,
+      bytes: 0,
+      cursor: () => undefined,
+      restoreNames: async () => undefined,
+      commit: async () => {
+        await setImmediate();
+        commits += 1;
+      },
+      get debt() {
+        return left;
+      },
+      settle: async () => void (left = Math.max(0, left - changesPerFoldMax)),
+      close: async () => undefined,
+    };
+    return { store, commits: () => commits };
+  }
+
+  /** @returns how many commits there are before the list is applied */
+  async function commitsBefore(debt: number): Promise<number> {
+    const engine = await MembershipEngine.open();
+    const { store, commits } = countingStore(debt);
+    const ingest = new Ingest(engine, store);
+    let isOver = false;
+    const list = (length: number): Change[] =>
+      Array.from({ length }, (_, index) => ({ userId: `@${index}:x`, roomId: '!tea:x', joined: true }));
+    // A commit has no room beside one of them.
+    const streams = Array.from({ length: 8 }, async () => {
+      for (let made = 0; !isOver && made < 500; made += 1) await ingest.apply(list(shortListMax));
+    });
+    await ingest.apply(list(changesPerCommitMax));
+    isOver = true;
+    await Promise.all(streams);
+    const counted = commits();
+    await engine.close();
+    return counted;
+  }
+
+  test('goes with them', async () => {
+    expect(await commitsBefore(0)).toBeLessThan(10);
+  });
+
+  test('waits for what was put off, and no longer', async () => {
+    expect(await commitsBefore(20 * changesPerFoldMax)).toBeLessThan(40);
+  });
 });
