@@ -15,7 +15,7 @@ import type { Change } from '../base/change.js';
 import { PublicError } from '../base/errors.js';
 import {
   changesPerCommitMax,
-  changesPerFoldMax,
+  changesPerFoldMin,
   foldingDebtMax,
   ingestWaitingMax,
   shortListMax,
@@ -105,7 +105,7 @@ export class Ingest {
         if (lists.length > 0) await this.#commit(lists);
         // What was put off is done while nobody waits, and for a long list that waits for it: then in turn with short ones,
         // or a stream of those would keep it waiting for ever.
-        const isDue = lists.length === 0 || (this.#long.length > 0 && this.#store.debt >= changesPerFoldMax);
+        const isDue = lists.length === 0 || (this.#long.length > 0 && this.#store.debt >= changesPerFoldMin);
         if (isDue && !(await this.#settle())) break;
       }
     } finally {
@@ -117,7 +117,7 @@ export class Ingest {
     const lists = this.#short.splice(0);
     /** Of long lists: however many short ones there are, the first long one goes with them. */
     let count = 0;
-    while (this.#long.length > 0 && this.#store.debt < changesPerFoldMax) {
+    while (this.#long.length > 0 && this.#store.debt < changesPerFoldMin) {
       if (count > 0 && count + this.#long[0].changes.length > changesPerCommitMax) break;
       count += this.#long[0].changes.length;
       lists.push(...this.#long.splice(0, 1));

@@ -7,7 +7,7 @@ import { dirname } from 'node:path';
 import { systemRandom, type RandomBytes } from '../base/clock.js';
 import { PublicError, messageOf } from '../base/errors.js';
 import { partitionCount, type RoomNo, type UserNo } from '../base/ids.js';
-import { changesPerFoldMax } from '../base/limits.js';
+import { changesPerFoldMax, changesPerFoldMin } from '../base/limits.js';
 import { WorkerThread, workerUrl } from '../base/worker-thread.js';
 import type { Interner } from '../intern/interner.js';
 import type { NameChunk, Names } from '../intern/names.js';
@@ -140,7 +140,8 @@ export class LmdbStore implements Store {
   }
 
   async settle(): Promise<void> {
-    await this.#run(() => ({ kind: 'fold', changesMax: changesPerFoldMax }));
+    const changesMax = Math.min(changesPerFoldMax, Math.max(changesPerFoldMin, this.debt));
+    await this.#run(() => ({ kind: 'fold', changesMax }));
   }
 
   async close(): Promise<void> {

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Change } from '../../src/base/change.js';
 import {
   changesPerCommitMax,
-  changesPerFoldMax,
+  changesPerFoldMin,
   changesPerTaskMax,
   ingestWaitingMax,
   shortListMax,
@@ -132,7 +132,7 @@ describe('a long list among short ones that never pause', () => {
       get debt() {
         return left;
       },
-      settle: async () => void (left = Math.max(0, left - changesPerFoldMax)),
+      settle: async () => void (left = Math.max(0, left - changesPerFoldMin)),
       close: async () => undefined,
     };
     return { store, commits: () => commits };
@@ -163,6 +163,6 @@ describe('a long list among short ones that never pause', () => {
   });
 
   test('waits for what was put off, and no longer', async () => {
-    expect(await commitsBefore(20 * changesPerFoldMax)).toBeLessThan(40);
+    expect(await commitsBefore(20 * changesPerFoldMin)).toBeLessThan(40);
   });
 });
