@@ -63,6 +63,7 @@ export class OpenedIndex {
       engine,
       ingest: new Ingest(engine, store, { observer: this.#observer() }),
       tokens: new PageTokens({ identity: store.identity }),
+      store,
     });
   }
 

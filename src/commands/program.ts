@@ -166,7 +166,8 @@ Example:
   mutual-rooms backup /var/backups/mutual-rooms-$(date +%F) --config mutual-rooms.yaml`;
 
 const exportExamples = `
-A line is what import takes, so this moves memberships from one store to another.
+A line is what import takes, so this moves memberships from one store to another. While it runs, the
+store of a running server grows by what is changed: do not leave it waiting for a reader.
 
 Examples:
   mutual-rooms export memberships.ndjson.gz --config mutual-rooms.yaml

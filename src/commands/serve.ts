@@ -6,7 +6,7 @@ import { type DestinationStream, type Logger, pino } from 'pino';
 import { type App, startApp } from '../app.js';
 import { type Config, loadConfig } from '../config/load.js';
 import { startingText, type Starting } from '../http/served-index.js';
-import { listenFault } from './command-error.js';
+import { exitCodes, listenFault } from './command-error.js';
 import { watchedBar, type ProgressBar } from './progress-bar.js';
 import type { Terminal } from './terminal.js';
 
@@ -21,13 +21,23 @@ export async function serve({ config: file }: ServeOptions, terminal: Terminal):
   const config = loadConfig({ file, env: terminal.env });
   const logger = makeLogger(config.logLevel, terminal);
   const report = new StartReport(logger, terminal);
+  const signalled = terminal.stopSignal();
+  let isStarting = true;
+  // Loading may take minutes, and there is nothing in flight: the store is as it was.
+  void signalled.then((signal) => {
+    if (!isStarting) return;
+    logger.info({ signal }, 'stopped while starting');
+    terminal.exit(exitCodes.ok);
+  });
   const app = await start(config, logger, (starting) => report.say(starting)).finally(() => report.end());
+  isStarting = false;
+  logger.info('the index is loaded');
   const shards =
     config.shards === 0 ? 'inline' : `${config.shards} ${config.shards === 1 ? 'shard' : 'shards'}`;
   const kept = config.dataDir === null ? 'memory only' : `store in ${config.dataDir}`;
   const metrics = app.metricsUrl === undefined ? '' : `, metrics on ${app.metricsUrl}`;
   terminal.out(`mutual-rooms listens on ${app.url} (${shards}, ${kept}${metrics})\n`);
-  await closeOnSignal(app, logger, terminal);
+  await closeOnSignal(app, logger, signalled);
 }
 
 /** Says how far a start has come: by a bar where a person watches, and by a line in the log every few seconds. */
@@ -86,8 +96,9 @@ export async function start(
 }
 
 /** Waits for the signal, then for what is in flight. */
-export async function closeOnSignal(app: App, logger: Logger, terminal: Terminal): Promise<void> {
-  const signal = await terminal.stopSignal();
+export async function closeOnSignal(app: App, logger: Logger, signalled: Promise<string>): Promise<void> {
+  const signal = await signalled;
   logger.info({ signal }, 'stopping: what is in flight is finished');
   await app.close();
+  logger.info('stopped');
 }

@@ -19,6 +19,8 @@ export interface Terminal {
   /** For errors and remarks. */
   err(text: string): void;
   sleepMs(durationMs: number): Promise<void>;
+  /** Ends the process at once: for when nothing that is under way is worth waiting for. */
+  exit(code: number): void;
   /** Resolves at the first SIGTERM or SIGINT; a second one ends the process at once. */
   stopSignal(): Promise<string>;
 }
@@ -34,6 +36,7 @@ export const processTerminal: Terminal = {
   sleepMs: async (durationMs) => {
     await sleep(durationMs);
   },
+  exit: (code) => process.exit(code),
   stopSignal: () =>
     new Promise((resolve) => {
       let signalled = false;

@@ -188,7 +188,8 @@ export class MembershipEngine {
   /** The second half. @returns how many changed anything */
   async applyNumbered(changes: Uint32Array): Promise<number> {
     return this.#inOrder(changes.length > changesPerTaskMax * 2, () =>
-      this.#sendInSlices(changes.length / 2, (from, end) => changes.subarray(from * 2, end * 2)),
+      // Copies: a view is sent to a thread with all the memory behind it.
+      this.#sendInSlices(changes.length / 2, (from, end) => changes.slice(from * 2, end * 2)),
     );
   }
 
@@ -324,7 +325,7 @@ export class MembershipEngine {
       path === undefined
         ? []
         : this.#shards.map(async (shard, index) => {
-            const loaded = await shard.load(path, progressOf(index + 1));
+            const loaded = await shard.load(path, progressOf(index + 1), store.state);
             this.#userShards.addAll(loaded.users, index);
             this.#countLoaded(loaded);
           });

@@ -22,7 +22,9 @@ export function addHealth(app: FastifyInstance, service: IndexInService): void {
       const body = { ...errorBody(error), status: starting.phase, share: starting.share };
       return sendJson(setRetryAfter(reply.code(503), error), body);
     }
-    const { engine } = service.get();
+    const { engine, store } = service.get();
+    if (store.lostTo !== undefined)
+      throw new MatrixError(503, 'M_UNKNOWN', `not ready: ${store.lostTo}`, { retryAfterSeconds: 30 });
     if (engine.failure !== undefined) {
       throw new MatrixError(503, 'M_UNKNOWN', `not ready: a shard lost its memberships (${engine.failure})`, {
         retryAfterSeconds: 30,

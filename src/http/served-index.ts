@@ -11,6 +11,7 @@ export interface ServedIndex {
   readonly engine: MembershipEngine;
   readonly ingest: Ingest;
   readonly tokens: PageTokens;
+  readonly store: { readonly lostTo: string | undefined };
 }
 
 /** How far a start has come. */

@@ -139,6 +139,13 @@ export class Ingest {
   }
 
   async #commit(lists: readonly Waiting[]): Promise<void> {
+    const { failure } = this.#store;
+    if (failure !== undefined) {
+      // Before names get numbers, which take memory for as long as the process lives.
+      for (const { reject } of lists)
+        reject(new PublicError('UNAVAILABLE', failure, { retryAfterSeconds: 30 }));
+      return;
+    }
     const numbered: Numbered[] = [];
     for (const waiting of lists) {
       try {

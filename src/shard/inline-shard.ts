@@ -6,7 +6,7 @@ import { setImmediate } from 'node:timers/promises';
 import type { PartitionRange, RoomNo, UserNo } from '../base/ids.js';
 import { recordsPerStep } from '../base/limits.js';
 import type { Names } from '../intern/names.js';
-import type { LoadedSets } from '../store/load.js';
+import type { LoadedSets, StoredState } from '../store/load.js';
 import type { Progress } from '../store/store.js';
 import { closed, shardUnavailable, type Shard } from './shard.js';
 import { ShardCore } from './shard-core.js';
@@ -22,9 +22,9 @@ export class InlineShard implements Shard {
     this.#core = new ShardCore(partitions, names);
   }
 
-  async load(path: string, onProgress: Progress): Promise<LoadedSets> {
+  async load(path: string, onProgress: Progress, expected?: StoredState): Promise<LoadedSets> {
     this.#checkOpen();
-    const load = this.#core.load(path);
+    const load = this.#core.load(path, expected);
     try {
       while (load.step(recordsPerStep)) {
         onProgress(load.done, load.total);

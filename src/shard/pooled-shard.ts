@@ -11,16 +11,16 @@
  * loaded goes with it, before V8 has called back into it for the last time, and that ends the process.
  */
 import { unpack } from 'msgpackr';
-import { messageOf } from '../base/errors.js';
+import { PublicError, messageOf } from '../base/errors.js';
 import type { PartitionRange, RoomNo, UserNo } from '../base/ids.js';
 import { progressIntervalMs } from '../base/limits.js';
 import { WorkerThread, workerUrl } from '../base/worker-thread.js';
 import type { NameChunk, Names } from '../intern/names.js';
 import '../sets/bitmap.js';
-import type { LoadedSets } from '../store/load.js';
+import type { LoadedSets, StoredState } from '../store/load.js';
 import type { Progress } from '../store/store.js';
 import { closed, shardUnavailable, type Shard } from './shard.js';
-import type { Answers, ShardStats, ShardTask } from './wire.js';
+import type { Answers, LoadAnswer, ShardStats, ShardTask } from './wire.js';
 
 /** One is at work while the next one travels. */
 const tasksAtWorker = 2;
@@ -58,11 +58,14 @@ export class PooledShard implements Shard {
     return this.#thread.failure;
   }
 
-  async load(path: string, onProgress: Progress): Promise<LoadedSets> {
+  /** @throws PublicError also for what is wrong with the store: the thread lives on */
+  async load(path: string, onProgress: Progress, expected?: StoredState): Promise<LoadedSets> {
     const progress = new Float64Array(new SharedArrayBuffer(16));
     const timer = setInterval(() => onProgress(progress[0], progress[1]), progressIntervalMs);
     try {
-      return await this.#run({ kind: 'load', path, progress });
+      const answer = await this.#run<LoadAnswer>({ kind: 'load', path, expected, progress });
+      if ('code' in answer) throw new PublicError(answer.code, answer.message);
+      return answer;
     } finally {
       clearInterval(timer);
       onProgress(progress[0], progress[1]);

@@ -7,9 +7,10 @@
  * some of them; making them again ends in the same, since a change says what holds.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { assert } from '../base/assert.js';
 import { messageOf } from '../base/errors.js';
 import type { PartitionRange, RoomNo, UserNo } from '../base/ids.js';
-import type { LoadedSets } from '../store/load.js';
+import type { LoadedSets, StoredState } from '../store/load.js';
 import type { Progress } from '../store/store.js';
 import { PooledShard, type PooledShardOptions } from './pooled-shard.js';
 import { closed, shardUnavailable, type Shard } from './shard.js';
@@ -39,7 +40,9 @@ export class ReloadedShard implements Shard {
   /** Its own failure is never looked at: `failure` says what is true of both. */
   #shard!: PooledShard;
   /** What it was loaded from, and is loaded from again. */
-  #path: string | undefined;
+  #loadedFrom: { readonly path: string; readonly expected: StoredState | undefined } | undefined;
+  /** The one that is to take its place. */
+  #loading: PooledShard | undefined;
   /** In the order of the calls. */
   #unmade: UnmadeChange[] = [];
   readonly #closing = new AbortController();
@@ -56,9 +59,9 @@ export class ReloadedShard implements Shard {
     this.#options = options;
   }
 
-  async load(path: string, onProgress: Progress): Promise<LoadedSets> {
-    const loaded = await this.#shard.load(path, onProgress);
-    this.#path = path;
+  async load(path: string, onProgress: Progress, expected?: StoredState): Promise<LoadedSets> {
+    const loaded = await this.#shard.load(path, onProgress, expected);
+    this.#loadedFrom = { path, expected };
     return loaded;
   }
 
@@ -95,6 +98,7 @@ export class ReloadedShard implements Shard {
     this.failure = closed;
     this.#closing.abort();
     await this.#shard.close();
+    await this.#loading?.close();
     await this.#reloading;
     for (const { reject } of this.#unmade.splice(0)) reject(shardUnavailable(closed));
   }
@@ -133,22 +137,22 @@ export class ReloadedShard implements Shard {
 
   #onFailure(reason: string): void {
     if (this.failure !== undefined) return;
-    if (this.#path === undefined) {
+    if (this.#loadedFrom === undefined) {
       this.failure = reason;
       this.#options.onFailure?.(reason);
       return;
     }
     this.failure = `${reason}; it is being loaded again from the store`;
     this.#options.onFailure?.(reason);
-    this.#reloading = this.#reload(this.#path);
+    this.#reloading = this.#reload();
   }
 
-  async #reload(path: string): Promise<void> {
-    let shard = await this.#tryToLoad(path);
+  async #reload(): Promise<void> {
+    let shard = await this.#tryToLoad();
     for (let waitMs = firstWaitMs; shard === undefined; waitMs = Math.min(waitMsMax, waitMs * 2)) {
       await sleep(waitMs, undefined, { signal: this.#closing.signal }).catch(() => undefined);
       if (this.#closing.signal.aborted) return;
-      shard = await this.#tryToLoad(path);
+      shard = await this.#tryToLoad();
     }
     if (this.#closing.signal.aborted) {
       await shard.close();
@@ -161,18 +165,26 @@ export class ReloadedShard implements Shard {
     this.#options.onReload?.();
   }
 
-  /** @returns undefined when that thread died, too */
-  async #tryToLoad(path: string): Promise<PooledShard | undefined> {
-    let shard: PooledShard | undefined;
+  /**
+   * @returns undefined when that thread died, too, or the store could not be read. Whoever waits with a change is told then:
+   *   it is in the store, and the next one that is loaded has it.
+   */
+  async #tryToLoad(): Promise<PooledShard | undefined> {
+    assert(this.#loadedFrom !== undefined, 'only what was loaded is loaded again');
+    const { path, expected } = this.#loadedFrom;
     try {
-      shard = await this.#start();
-      await shard.load(path, () => undefined);
-      if (shard.failure === undefined) return shard;
+      this.#loading = await this.#start();
+      await this.#loading.load(path, () => undefined, expected);
+      if (this.#loading.failure === undefined) return this.#loading;
     } catch (error) {
-      if (!this.#closing.signal.aborted)
-        this.#options.onFailure?.(`loading it again failed: ${messageOf(error)}`);
+      if (!this.#closing.signal.aborted) {
+        const reason = `loading it again failed: ${messageOf(error)}`;
+        this.#options.onFailure?.(reason);
+        for (const { reject } of this.#unmade.splice(0))
+          reject(shardUnavailable(`${reason}; the change is safe in the store`));
+      }
     }
-    await shard?.close();
+    await this.#loading?.close();
     return undefined;
   }
 }

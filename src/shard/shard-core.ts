@@ -9,7 +9,7 @@ import { partitionCount, type PartitionRange, type UserNo } from '../base/ids.js
 import { roomsPerPageMax, scratchBytesMax } from '../base/limits.js';
 import { JsonList } from '../intern/json-list.js';
 import type { Names } from '../intern/names.js';
-import { RoomSetLoad, type LoadedSets } from '../store/load.js';
+import { RoomSetLoad, type LoadedSets, type StoredState } from '../store/load.js';
 import { DenseHandles, SparseHandles } from './handles.js';
 import { Membership } from './membership.js';
 import { pageHeaderWords, questionKind, type Answers, type ShardStats } from './wire.js';
@@ -33,8 +33,8 @@ export class ShardCore {
   }
 
   /** What a store holds for this shard: goes into the membership step by step. */
-  load(path: string): RoomSetLoad {
-    return new RoomSetLoad(path, this.#partitions, this.membership);
+  load(path: string, expected: StoredState | undefined): RoomSetLoad {
+    return new RoomSetLoad(path, this.#partitions, this.membership, expected);
   }
 
   /** What has been loaded. */

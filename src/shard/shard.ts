@@ -8,7 +8,7 @@
  */
 import { PublicError } from '../base/errors.js';
 import type { PartitionRange, RoomNo, UserNo } from '../base/ids.js';
-import type { LoadedSets } from '../store/load.js';
+import type { LoadedSets, StoredState } from '../store/load.js';
 import type { Progress } from '../store/store.js';
 import type { Answers, ShardStats } from './wire.js';
 
@@ -19,8 +19,9 @@ export interface Shard {
   /**
    * Takes in what a store holds of the shard's partitions: once, and first of all.
    * @param path of the store's file
+   * @param expected what the file must still be; else it is refused
    */
-  load(path: string, onProgress: Progress): Promise<LoadedSets>;
+  load(path: string, onProgress: Progress, expected?: StoredState): Promise<LoadedSets>;
   /** @param questions as wire.ts lays them out */
   ask(questions: Uint32Array): Promise<Answers>;
   /**

@@ -13,7 +13,9 @@
  *
  * Changes: [user, room * 2 + joined] each. A RoomNo is below 2^31, so the pair takes two words.
  */
+import type { PublicErrorCode } from '../base/errors.js';
 import type { NameChunk } from '../intern/names.js';
+import type { LoadedSets, StoredState } from '../store/load.js';
 import type { PartitionRange, RoomNo, UserNo } from '../base/ids.js';
 
 export const questionKind = { page: 1, shares: 2 } as const;
@@ -80,5 +82,13 @@ export type ShardTask =
   | { readonly kind: 'forgetRoom'; readonly room: RoomNo; readonly first: number; readonly end: number }
   | { readonly kind: 'open'; readonly partitions: PartitionRange }
   /** `progress` is shared: how much is done, and of how much. */
-  | { readonly kind: 'load'; readonly path: string; readonly progress: Float64Array }
+  | {
+      readonly kind: 'load';
+      readonly path: string;
+      readonly expected: StoredState | undefined;
+      readonly progress: Float64Array;
+    }
   | { readonly kind: 'stats' };
+
+/** Errors lose their codes between threads: what was wrong with the store travels as this. */
+export type LoadAnswer = LoadedSets | { readonly code: PublicErrorCode; readonly message: string };

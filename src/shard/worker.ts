@@ -8,14 +8,15 @@ import { pack } from 'msgpackr';
 import { assert } from '../base/assert.js';
 import { recordsPerStep } from '../base/limits.js';
 import { roomNames } from '../intern/interner.js';
-import type { LoadedSets } from '../store/load.js';
+import { diskFaultOf } from '../store/disk-fault.js';
+import type { RoomSetLoad } from '../store/load.js';
 import { ShardCore } from './shard-core.js';
-import { exactCopy, type Answers, type ShardTask } from './wire.js';
+import { exactCopy, type Answers, type LoadAnswer, type ShardTask } from './wire.js';
 
 const names = roomNames();
 let core: ShardCore | undefined;
 
-export default function run(task: ShardTask): Answers | Uint8Array | number | Promise<LoadedSets> {
+export default function run(task: ShardTask): Answers | Uint8Array | number | Promise<LoadAnswer> {
   if (task.kind === 'open') {
     assert(core === undefined, 'a worker is opened once');
     core = new ShardCore(task.partitions, names);
@@ -24,7 +25,7 @@ export default function run(task: ShardTask): Answers | Uint8Array | number | Pr
   assert(core !== undefined, 'a worker that lost its memberships answers nothing');
   switch (task.kind) {
     case 'load':
-      return load(core, task.path, task.progress);
+      return load(core, task);
     case 'ask':
       names.adopt(task.names);
       return exactCopy(core.ask(task.numbers));
@@ -41,15 +42,22 @@ export default function run(task: ShardTask): Answers | Uint8Array | number | Pr
   }
 }
 
-async function load(core: ShardCore, path: string, progress: Float64Array): Promise<LoadedSets> {
-  const load = core.load(path);
+async function load(
+  core: ShardCore,
+  { path, expected, progress }: ShardTask & { kind: 'load' },
+): Promise<LoadAnswer> {
+  let load: RoomSetLoad | undefined;
   try {
+    load = core.load(path, expected);
     progress[1] = load.total;
     // Nobody asks before it is loaded, so there is nobody to let in between.
     while (load.step(recordsPerStep)) progress[0] = load.done;
     progress[0] = load.done;
+    return core.loaded(load);
+  } catch (error) {
+    const { code, message } = diskFaultOf(error, path);
+    return { code, message };
   } finally {
-    await load.close();
+    await load?.close();
   }
-  return core.loaded(load);
 }

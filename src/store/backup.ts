@@ -20,6 +20,8 @@ export async function backupStore(path: string, directory: string): Promise<numb
   checkSpace(directory);
   const copy = unfinishedPath(directory);
   const target = join(directory, storeFileName);
+  // Names are personal data: nobody else reads the copy, not even while it is being made.
+  const umask = process.umask(0o077);
   try {
     const environment = new Environment({ path, readOnly: true });
     try {
@@ -35,6 +37,7 @@ export async function backupStore(path: string, directory: string): Promise<numb
     await copied.close();
     renameSync(copy, target);
   } finally {
+    process.umask(umask);
     removeUnfinished(directory);
   }
   syncDirectory(directory);

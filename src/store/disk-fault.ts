@@ -4,6 +4,8 @@
  */
 import { statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { PortableFault } from '../sets/portable.js';
+import { LostStore } from './owner.js';
 import { PublicError, messageOf, type PublicErrorCode } from '../base/errors.js';
 
 export interface DiskFault {
@@ -11,6 +13,8 @@ export interface DiskFault {
   readonly message: string;
   /** Nothing can be written any more until the process starts anew. */
   readonly isFinal: boolean;
+  /** Another process has taken the store over. */
+  readonly isLost?: boolean;
 }
 
 const retryAfterSeconds = 30;
@@ -28,7 +32,11 @@ const littleSpaceBytes = 16 * 2 ** 20;
 
 /** @param path of the store */
 export function diskFaultOf(error: unknown, path: string): DiskFault {
+  if (error instanceof LostStore)
+    return { code: error.code, message: error.message, isFinal: false, isLost: true };
   if (error instanceof PublicError) return { code: error.code, message: error.message, isFinal: false };
+  if (error instanceof PortableFault)
+    return fault('DAMAGED', `${path} is damaged (${error.message}): put a backup in its place`);
   const { code } = error as { code?: unknown };
   // Behind the system's words the package adds what it once did last, which need not be this.
   const said = messageOf(error).split(':')[0];

@@ -16,6 +16,7 @@ import { diskFaultOf, isReadOnlyDisk, publicErrorOf } from './disk-fault.js';
 import { checkFormat, identityOf, newMeta } from './identity.js';
 import { cursorKey, nameCountsLength, userCountAt } from './layout.js';
 import { Environment } from './lmdb.js';
+import type { StoredState } from './load.js';
 import { openOwned, release } from './owner.js';
 import { restoreNames } from './restore-names.js';
 import type { Identity, Progress, Store, StoreBatch } from './store.js';
@@ -58,6 +59,7 @@ export class LmdbStore implements Store {
   readonly identity: Identity;
   readonly path: string;
   failure: string | undefined;
+  lostTo: string | undefined;
   debt = 0;
   readonly #environment: Environment;
   readonly #instance: string;
@@ -70,8 +72,8 @@ export class LmdbStore implements Store {
   #closing: Promise<void> | undefined;
 
   /**
-   * Opens the store of a directory, or makes one there. On a disk that is mounted read-only the store is read, and every
-   * commit refused.
+   * Opens the store of a directory, or makes one there. On a disk that is full or mounted read-only the store is read,
+   * and every commit refused.
    * @throws PublicError INVALID, DAMAGED, UNAVAILABLE, FULL
    */
   static async open(options: LmdbStoreOptions): Promise<LmdbStore> {
@@ -84,10 +86,11 @@ export class LmdbStore implements Store {
       return await LmdbStore.#open(path, random(16).toString('hex'), limits);
     } catch (error) {
       const { code, message } = diskFaultOf(error, path);
-      if (isNew || !isReadOnlyDisk(error)) throw new PublicError(code, message, { cause: error });
+      if (isNew || !(isReadOnlyDisk(error) || code === 'FULL'))
+        throw new PublicError(code, message, { cause: error });
       const environment = new Environment({ path, readOnly: true });
       const store = new LmdbStore(environment, checkedIdentity(environment), '', limits);
-      store.failure = message;
+      store.failure = `${message}; then start the server anew`;
       return store;
     }
   }
@@ -103,6 +106,13 @@ export class LmdbStore implements Store {
     this.path = environment.path;
     this.#instance = instance;
     this.#limits = limits;
+  }
+
+  get state(): StoredState {
+    return {
+      epoch: this.identity.epoch,
+      instance: this.#instance === '' ? undefined : this.#instance,
+    };
   }
 
   get bytes(): number {
@@ -182,6 +192,7 @@ export class LmdbStore implements Store {
       throw new PublicError('UNAVAILABLE', this.failure, { cause: error });
     }
     this.debt = answer.debt;
+    this.lostTo = answer.fault?.isLost === true ? answer.fault.message : undefined;
     if (answer.fault === undefined) return;
     if (answer.fault.isFinal) this.failure = answer.fault.message;
     throw publicErrorOf(answer.fault);

@@ -41,6 +41,13 @@ export interface LoadedSets {
   readonly rooms: number;
 }
 
+/** What the file must still be: its numbers mean something else when it was compacted or taken over by another process. */
+export interface StoredState {
+  readonly epoch: number;
+  /** Of the owner; undefined where the store is only read. */
+  readonly instance: string | undefined;
+}
+
 export class RoomSetLoad {
   readonly #environment: Environment;
   readonly #snapshot: Snapshot;
@@ -64,9 +71,11 @@ export class RoomSetLoad {
   done = 0;
   readonly total: number;
 
-  constructor(path: string, partitions: PartitionRange, sink: RoomSetSink) {
+  /** @throws PublicError UNAVAILABLE when the file is not in the expected state any more */
+  constructor(path: string, partitions: PartitionRange, sink: RoomSetSink, expected?: StoredState) {
     this.#environment = new Environment({ path, readOnly: true });
     this.#snapshot = this.#environment.snapshot();
+    if (expected !== undefined) this.#checkState(expected);
     this.#partitions = partitions;
     this.#sink = sink;
     this.#firstRoom = firstRoomOf(partitions.first);
@@ -82,6 +91,16 @@ export class RoomSetLoad {
       { scan: partScan, take: (key: Uint8Array) => this.#takePart(key, partScan) },
       { scan: recentScan, take: () => this.#takeRecent(recentScan) },
     ];
+  }
+
+  #checkState({ epoch, instance }: StoredState): void {
+    const identity = this.#environment.getMeta('identity', this.#snapshot);
+    const owner = this.#environment.getMeta('owner', this.#snapshot);
+    if (identity?.epoch === epoch && (instance === undefined || owner?.instance === instance)) return;
+    throw new PublicError(
+      'UNAVAILABLE',
+      `${this.#environment.path} is another server's by now, or was compacted: start this one anew`,
+    );
   }
 
   /** Reads about so many records. @returns whether there are more */

@@ -9,6 +9,8 @@ import type { Identity, Store, StoreBatch } from './store.js';
 export class MemoryStore implements Store {
   readonly identity: Identity;
   readonly path = undefined;
+  readonly state = undefined;
+  readonly lostTo = undefined;
   readonly debt = 0;
   readonly bytes = 0;
   failure: string | undefined;

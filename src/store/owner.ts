@@ -36,6 +36,7 @@ export async function openOwned(
       if (fileOf(path) === file) return;
       throw new PublicError('UNAVAILABLE', `${path} was replaced while it was being opened: start again`);
     });
+    ownersHere.add(instance);
     removeUnfinished(dirname(path));
     return environment;
   } catch (error) {
@@ -43,6 +44,9 @@ export async function openOwned(
     throw error;
   }
 }
+
+/** Owners of this process: those that it has opened and not released. */
+const ownersHere = new Set<string>();
 
 /** What tells a file from another one that is put in its place. */
 function fileOf(path: string): string {
@@ -72,22 +76,29 @@ function takeOver(environment: Environment, owner: StoredOwner): void {
 /** @throws PublicError UNAVAILABLE when somebody else has opened the store since */
 export function checkOwner(environment: Environment, instance: string): void {
   const owner = environment.getMeta('owner');
-  if (owner?.instance !== instance) {
-    throw new PublicError(
-      'UNAVAILABLE',
-      `process ${owner?.pid} on ${owner?.host} has opened ${environment.path} since: only one server may have it; nothing is written here any more`,
-    );
+  if (owner?.instance === instance) return;
+  const who = owner === undefined ? 'somebody else' : `process ${owner.pid} on ${owner.host}`;
+  throw new LostStore(
+    `${who} has opened ${environment.path} since: only one server may have it; nothing is written here any more`,
+  );
+}
+
+/** Another process has opened the store: what this one has grows old. */
+export class LostStore extends PublicError {
+  constructor(message: string) {
+    super('UNAVAILABLE', message);
   }
 }
 
 /** Nobody owns the store from now on, if it is still this one that does. */
 export function release(environment: Environment, instance: string): void {
+  ownersHere.delete(instance);
   environment.write(() => {
     if (environment.getMeta('owner')?.instance === instance) environment.removeMeta('owner');
   });
 }
 
-function isAlive({ pid, host, started }: StoredOwner): boolean {
+function isAlive({ instance, pid, host, started }: StoredOwner): boolean {
   if (host !== hostname()) return false;
   try {
     process.kill(pid, 0);
@@ -95,7 +106,10 @@ function isAlive({ pid, host, started }: StoredOwner): boolean {
     // It is there, but another user's.
     if ((error as NodeJS.ErrnoException).code !== 'EPERM') return false;
   }
-  return started === startedOf(pid);
+  // This process knows better: an owner of its own that could not be taken out any more, on a full disk, has ended.
+  if (pid === process.pid && !ownersHere.has(instance)) return false;
+  // Where the system does not say when a process was started, the number may be another one's by now.
+  return started !== '' && started === startedOf(pid);
 }
 
 /** When a process was started, in ticks since the machine was; empty where there is no /proc. */
@@ -103,7 +117,9 @@ function startedOf(pid: number): string {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
     // The second field is the program's name in parentheses, and may hold anything.
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    // A zombie: it has ended, and its parent has not looked yet.
+    return fields[0] === 'Z' ? '' : fields[19];
   } catch {
     return '';
   }

@@ -8,6 +8,7 @@
  */
 import type { RoomNo, UserNo } from '../base/ids.js';
 import type { Interner } from '../intern/interner.js';
+import type { StoredState } from './load.js';
 import type { StoredCursor } from './store-writer.js';
 
 /** What page tokens hang on: they open as long as these are the same. */
@@ -40,8 +41,12 @@ export interface Store {
   readonly identity: Identity;
   /** The file that shards load their memberships from; undefined where there is none. */
   readonly path: string | undefined;
+  /** What that file is, as long as it is this store's. */
+  readonly state: StoredState | undefined;
   /** Why nothing can be committed any more, or undefined. */
   readonly failure: string | undefined;
+  /** Who has taken the store over, while somebody has: what is answered here grows old. */
+  readonly lostTo: string | undefined;
   /** Of the file, or what it would be; 0 where there is none. */
   readonly bytes: number;
   /** How far a source was read at the last commit that said so. */

@@ -43,6 +43,9 @@ export function fakeTerminal(
     sleepMs: async (durationMs) => {
       waitsMs.push(durationMs);
     },
+    exit: (code) => {
+      throw new Error(`exit(${code})`);
+    },
     stopSignal: () => stopped,
     stop: () => stop(),
   };

@@ -121,6 +121,8 @@ describe('a long list among short ones that never pause', () => {
     const store: Store = {
       identity: memory.identity,
       path: undefined,
+      state: undefined,
+      lostTo: undefined,
       failure: undefined,
       bytes: 0,
       cursor: () => undefined,
