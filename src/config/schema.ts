@@ -97,13 +97,13 @@ export const schema = z.strictObject({
           z
             .int()
             .min(256)
-            .max(2 ** 26)
+            .max(2 ** 24)
             .default(2 ** 20),
           {
-            takes: 'a whole number from 256 to 2^26',
+            takes: 'a whole number from 256 to 2^24',
             description:
-              'Changes that are collected before they are folded into the stored room sets: 16 bytes of memory each, and ' +
-              'a quarter of a second of a start a million. Fewer of them make the disk write more.',
+              'Changes that are collected before they are folded into the stored room sets: up to 32 bytes of memory each, ' +
+              'and a second of a start a million. Fewer of them make the disk write more.',
           },
         ),
         compact_at_waste: key(z.number().gt(0).max(1).nullable().default(0.25), {

@@ -2,7 +2,7 @@
  * Goes over the whole state of a store, user by user in ascending order: the room sets with the recent changes laid over
  * them, as of one commit. For whoever writes all of it down anew (export, compaction).
  *
- * Cost: the recent changes in memory (16 MB at most), and one user's rooms.
+ * Cost: the recent changes in memory (32 MB, by default, at most), and one user's rooms.
  */
 import { partitionCount, roomNoEnd } from '../base/ids.js';
 import { portableCount, readPortable } from '../sets/portable.js';
