@@ -211,3 +211,22 @@ export class Names {
     this.chunks.push(chunk);
   }
 }
+
+/** What another thread has not been sent yet: each chunk goes once, with whatever goes next. */
+export class NameGrowth {
+  readonly #names: Names;
+  #sent = 0;
+
+  constructor(names: Names) {
+    this.#names = names;
+  }
+
+  /** Chunks since the last call. */
+  take(): readonly NameChunk[] {
+    const { chunks } = this.#names;
+    if (this.#sent === chunks.length) return [];
+    const fresh = chunks.slice(this.#sent);
+    this.#sent = chunks.length;
+    return fresh;
+  }
+}

@@ -15,7 +15,7 @@ import { PublicError, messageOf } from '../base/errors.js';
 import type { PartitionRange, RoomNo, UserNo } from '../base/ids.js';
 import { progressIntervalMs } from '../base/limits.js';
 import { WorkerThread, workerUrl } from '../base/worker-thread.js';
-import type { NameChunk, Names } from '../intern/names.js';
+import { NameGrowth, type Names } from '../intern/names.js';
 import '../sets/bitmap.js';
 import type { LoadedSets, StoredState } from '../store/load.js';
 import type { Progress } from '../store/store.js';
@@ -35,8 +35,8 @@ export interface PooledShardOptions {
 export class PooledShard implements Shard {
   readonly partitions: PartitionRange;
   readonly #thread: WorkerThread<ShardTask>;
-  readonly #names: Names;
-  #chunksSent = 0;
+  /** Goes with the next task: tasks reach the thread in the order in which they are sent. */
+  readonly #growth: NameGrowth;
 
   static async open(options: PooledShardOptions): Promise<PooledShard> {
     const shard = new PooledShard(options);
@@ -46,7 +46,7 @@ export class PooledShard implements Shard {
 
   private constructor({ partitions, names, onFailure }: PooledShardOptions) {
     this.partitions = partitions;
-    this.#names = names;
+    this.#growth = new NameGrowth(names);
     this.#thread = new WorkerThread({
       url: workerUrl('shard/worker', import.meta.url),
       tasksAtThread: tasksAtWorker,
@@ -73,11 +73,11 @@ export class PooledShard implements Shard {
   }
 
   async ask(questions: Uint32Array): Promise<Answers> {
-    return this.#run({ kind: 'ask', numbers: questions, names: this.#newChunks() });
+    return this.#run({ kind: 'ask', numbers: questions, names: this.#growth.take() });
   }
 
   async apply(changes: Uint32Array): Promise<number> {
-    return this.#run({ kind: 'apply', numbers: changes, names: this.#newChunks() });
+    return this.#run({ kind: 'apply', numbers: changes, names: this.#growth.take() });
   }
 
   async forgetUser(user: UserNo): Promise<number> {
@@ -104,14 +104,5 @@ export class PooledShard implements Shard {
     } catch (error) {
       throw shardUnavailable(this.#thread.fail(messageOf(error)), error);
     }
-  }
-
-  /** Chunks travel once, with whatever goes next: tasks reach the one worker in the order in which they are sent. */
-  #newChunks(): readonly NameChunk[] {
-    const { chunks } = this.#names;
-    if (this.#chunksSent === chunks.length) return [];
-    const fresh = chunks.slice(this.#chunksSent);
-    this.#chunksSent = chunks.length;
-    return fresh;
   }
 }

@@ -14,16 +14,14 @@ import {
   cursorKey,
   nameCountsLength,
   namesPerBlock,
-  partKeyBytes,
   roomBlockKey,
   partitionOfRoomBlock,
-  roomsPerRecordMax,
   userBlockKey,
   userCountAt,
-  writePartKey,
 } from './layout.js';
 import type { Environment, Snapshot, Table } from './lmdb.js';
 import { putNameCounts, readNameCounts } from './name-blocks.js';
+import { RoomSetWriter } from './room-set-writer.js';
 import { StateReader } from './state-reader.js';
 import { wordsOf } from './words.js';
 
@@ -99,7 +97,9 @@ export class Compactor {
         if (sequences[sequence] !== dropped) rooms[end++] = first + sequence;
     }
     assert(end === rooms.length, 'every kept room is counted once');
-    return portableOf(rooms, 0, end, new Uint8Array(portableBytes(rooms, 0, end)));
+    const kept = new Uint8Array(portableBytes(rooms, 0, end));
+    writePortable(rooms, 0, end, kept, 0);
+    return kept;
   }
 
   async writeNames(): Promise<void> {
@@ -128,16 +128,8 @@ export class Compactor {
 
   /** The second pass. */
   async writeSets(): Promise<void> {
-    const { users, parts } = this.#next;
-    const partKey = new Uint8Array(partKeyBytes);
-    const mark = new Uint32Array(1);
-    let value = new Uint8Array(4096);
+    const writer = new RoomSetWriter(this.#next);
     let nextUser = 0;
-    const portable = (rooms: Uint32Array, start: number, count: number): Uint8Array => {
-      const bytes = portableBytes(rooms, start, count);
-      if (bytes > value.length) value = new Uint8Array(bytes * 2);
-      return portableOf(rooms, start, count, value);
-    };
     await this.#eachUser(this.#oldCounts[userCountAt], ({ rooms, count }) => {
       nextUser += 1;
       // In place: the order within a partition is kept, so they ascend as before.
@@ -145,20 +137,7 @@ export class Compactor {
         const partition = partitionOf(rooms[index] as RoomNo);
         rooms[index] = firstRoomOf(partition) + this.#nextSequences[partition][rooms[index] & sequenceMask];
       }
-      if (count <= roomsPerRecordMax) {
-        users.put(nextUser, portable(rooms, 0, count));
-        return;
-      }
-      for (let start = 0; start < count;) {
-        const partition = partitionOf(rooms[start] as RoomNo);
-        let end = start + 1;
-        while (end < count && partitionOf(rooms[end] as RoomNo) === partition) end += 1;
-        writePartKey(partKey, nextUser, partition);
-        parts.put(partKey, portable(rooms, start, end - start));
-        start = end;
-      }
-      mark[0] = count;
-      users.put(nextUser, new Uint8Array(mark.buffer));
+      writer.put(nextUser, rooms, count);
     });
     assert(nextUser === this.users, 'both passes see the same users');
   }
@@ -255,8 +234,4 @@ export class Compactor {
     };
     while (this.#next.write(slice)) await setImmediate();
   }
-}
-
-function portableOf(rooms: Uint32Array, start: number, count: number, target: Uint8Array): Uint8Array {
-  return target.subarray(0, writePortable(rooms, start, count, target, 0));
 }

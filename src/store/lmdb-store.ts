@@ -4,13 +4,14 @@
  */
 import { renameSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { assert } from '../base/assert.js';
 import { systemRandom, type RandomBytes } from '../base/clock.js';
 import { PublicError, messageOf } from '../base/errors.js';
 import { partitionCount, type RoomNo, type UserNo } from '../base/ids.js';
 import { changesPerFoldMax, changesPerFoldMin } from '../base/limits.js';
 import { WorkerThread, workerUrl } from '../base/worker-thread.js';
 import type { Interner } from '../intern/interner.js';
-import type { NameChunk, Names } from '../intern/names.js';
+import { NameGrowth } from '../intern/names.js';
 import { prepareDirectory, removeUnfinished, syncDirectory, unfinishedPath } from './data-directory.js';
 import { diskFaultOf, isReadOnlyDisk, publicErrorOf } from './disk-fault.js';
 import { checkFormat, identityOf, newMeta } from './identity.js';
@@ -32,27 +33,10 @@ export interface LmdbStoreOptions {
 
 const defaultLimits: StoreLimits = { bytesMax: 2 ** 37, recentChangesMax: 2 ** 20 };
 
-/** Names as the store's thread gets them: each chunk once. */
-class NamesSent {
-  readonly #names: Names;
-  #chunks = 0;
-
-  constructor(names: Names) {
-    this.#names = names;
-  }
-
-  fresh(): readonly NameChunk[] {
-    const { chunks } = this.#names;
-    const fresh = chunks.slice(this.#chunks);
-    this.#chunks = chunks.length;
-    return fresh;
-  }
-}
-
 interface Writer {
   readonly thread: WorkerThread<WriterTask>;
-  readonly users: NamesSent;
-  readonly rooms: NamesSent;
+  readonly users: NameGrowth;
+  readonly rooms: NameGrowth;
 }
 
 export class LmdbStore implements Store {
@@ -96,8 +80,12 @@ export class LmdbStore implements Store {
   }
 
   static async #open(path: string, instance: string, limits: StoreLimits): Promise<LmdbStore> {
-    const environment = await openOwned(path, instance, checkedIdentity);
-    return new LmdbStore(environment, identityOf(environment), instance, limits);
+    let identity: Identity | undefined;
+    const environment = await openOwned(path, instance, (opened) => {
+      identity = checkedIdentity(opened);
+    });
+    assert(identity !== undefined, 'what is owned was looked at');
+    return new LmdbStore(environment, identity, instance, limits);
   }
 
   private constructor(environment: Environment, identity: Identity, instance: string, limits: StoreLimits) {
@@ -143,8 +131,8 @@ export class LmdbStore implements Store {
     await this.#run((writer) => ({
       kind: 'commit',
       commit: { changes, cursors, nameCounts: isGrown ? counts : undefined },
-      userChunks: writer.users.fresh(),
-      roomChunks: writer.rooms.fresh(),
+      userChunks: writer.users.take(),
+      roomChunks: writer.rooms.take(),
     }));
     this.#stored = counts;
   }
@@ -220,8 +208,8 @@ export class LmdbStore implements Store {
     }
     this.#writer = {
       thread,
-      users: new NamesSent(this.#users.names),
-      rooms: new NamesSent(this.#rooms.names),
+      users: new NameGrowth(this.#users.names),
+      rooms: new NameGrowth(this.#rooms.names),
     };
     return this.#writer;
   }

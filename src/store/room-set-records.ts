@@ -6,16 +6,12 @@
  * Only inside `Environment.write`. Cost: a look-up and a write for each user, whatever the number of changes.
  */
 import { partitionCount, partitionOf, roomNoEnd, type RoomNo } from '../base/ids.js';
-import { portableBytes, portableCount, readPortable, writePortable } from '../sets/portable.js';
-import {
-  partKeyBytes,
-  partsMarkBytes,
-  roomsPerRecordMax,
-  roomsPerRecordMin,
-  writePartKey,
-} from './layout.js';
+import { portableCount, readPortable } from '../sets/portable.js';
+import { partsMarkBytes, roomsPerRecordMin } from './layout.js';
 import type { Environment, Table } from './lmdb.js';
 import { mergeChanges } from './merge-changes.js';
+import { RoomSetWriter } from './room-set-writer.js';
+import { wordsOf } from './words.js';
 
 /** One past every RoomNo, as `readPortable` wants it: the end of a container. */
 const roomsEnd = roomNoEnd + 1;
@@ -23,18 +19,17 @@ const roomsEnd = roomNoEnd + 1;
 export class RoomSetRecords {
   readonly #users: Table<number>;
   readonly #parts: Table<Uint8Array>;
+  readonly #writer: RoomSetWriter;
   /** By how much the folded changes have changed the counts since `clear`. */
   memberships = 0;
   users = 0;
   #rooms = new Uint32Array(1024);
   #merged = new Uint32Array(1024);
-  #value = new Uint8Array(4096);
-  readonly #partKey = new Uint8Array(partKeyBytes);
-  readonly #mark = new Uint32Array(1);
 
   constructor(environment: Environment) {
     this.#users = environment.users;
     this.#parts = environment.parts;
+    this.#writer = new RoomSetWriter(environment);
   }
 
   clear(): void {
@@ -60,17 +55,7 @@ export class RoomSetRecords {
     if (next === 0) {
       this.users -= 1;
       if (exists) this.#users.remove(user);
-    } else if (next <= roomsPerRecordMax) this.#users.put(user, this.#portable(this.#merged, 0, next));
-    else {
-      for (let start = 0; start < next;) {
-        const partition = partitionOf(this.#merged[start] as RoomNo);
-        let end = start + 1;
-        while (end < next && partitionOf(this.#merged[end] as RoomNo) === partition) end += 1;
-        this.#parts.put(this.#key(partition, user), this.#portable(this.#merged, start, end - start));
-        start = end;
-      }
-      this.#putMark(user, next);
-    }
+    } else this.#writer.put(user, this.#merged, next);
   }
 
   #foldParts(user: number, words: Uint32Array, from: number, to: number): void {
@@ -80,22 +65,22 @@ export class RoomSetRecords {
       const partition = partitionOf((words[start] >>> 1) as RoomNo);
       let end = start + 1;
       while (end < to && partitionOf((words[end] >>> 1) as RoomNo) === partition) end += 1;
-      const key = this.#key(partition, user);
+      const key = this.#writer.partKey(user, partition);
       const count = this.#parts.get(key) ? this.#read(this.#parts, 0) : 0;
       const next = this.#merge(count, words, start, end);
       if (next === 0) this.#parts.remove(key);
-      else if (next !== -1) this.#parts.put(key, this.#portable(this.#merged, 0, next));
+      else if (next !== -1) this.#writer.putPart(user, partition, this.#merged, 0, next);
       if (next !== -1) total += next - count;
       start = end;
     }
     this.memberships += total - before;
     if (total >= roomsPerRecordMin) {
-      if (total !== before) this.#putMark(user, total);
+      if (total !== before) this.#writer.putMark(user, total);
       return;
     }
     let count = 0;
     for (let partition = 0; partition < partitionCount; partition += 1) {
-      const key = this.#key(partition, user);
+      const key = this.#writer.partKey(user, partition);
       if (!this.#parts.get(key)) continue;
       count += this.#read(this.#parts, count);
       this.#parts.remove(key);
@@ -103,7 +88,7 @@ export class RoomSetRecords {
     if (count === 0) {
       this.users -= 1;
       this.#users.remove(user);
-    } else this.#users.put(user, this.#portable(this.#rooms, 0, count));
+    } else this.#writer.putRecord(user, this.#rooms, count);
   }
 
   /** Reads the set that a table was last asked for behind `at` others. @returns how many rooms it has */
@@ -126,25 +111,7 @@ export class RoomSetRecords {
     return mergeChanges(this.#rooms, count, words, from, to, this.#merged);
   }
 
-  /** @returns a view that the next call overwrites */
-  #portable(rooms: Uint32Array, start: number, count: number): Uint8Array {
-    const bytes = portableBytes(rooms, start, count);
-    if (bytes > this.#value.length) this.#value = new Uint8Array(bytes * 2);
-    return this.#value.subarray(0, writePortable(rooms, start, count, this.#value, 0));
-  }
-
-  #key(partition: number, user: number): Uint8Array {
-    writePartKey(this.#partKey, user, partition);
-    return this.#partKey;
-  }
-
-  #putMark(user: number, count: number): void {
-    this.#mark[0] = count;
-    this.#users.put(user, new Uint8Array(this.#mark.buffer));
-  }
-
   #readMark(): number {
-    new Uint8Array(this.#mark.buffer).set(this.#users.bytes.subarray(0, partsMarkBytes));
-    return this.#mark[0];
+    return wordsOf(this.#users.bytes, partsMarkBytes)[0];
   }
 }
