@@ -12,7 +12,14 @@ import { readText, readYaml, type YamlFile } from './config-file.js';
 import { didYouMean } from './did-you-mean.js';
 import { type Env, isMap, overlayEnvironment } from './environment.js';
 import { childrenAt, configFileVariable, keyAt, keys } from './keys.js';
-import { type ConfigFile, type logLevels, schema, staticTokensSchema, staticTokensTakes } from './schema.js';
+import {
+  type ConfigFile,
+  durationMs,
+  type logLevels,
+  schema,
+  staticTokensSchema,
+  staticTokensTakes,
+} from './schema.js';
 
 export interface Address {
   readonly host: string;
@@ -30,6 +37,34 @@ export interface HomeserverConfig {
   };
 }
 
+/** Synapse's PostgreSQL, and how it is followed. */
+export interface SynapseConfig {
+  /** A URL, or its parts; a URL may come without its password. */
+  readonly postgres: {
+    readonly url?: string | undefined;
+    readonly host?: string | undefined;
+    readonly port?: number | undefined;
+    readonly user?: string | undefined;
+    readonly database?: string | undefined;
+    readonly password?: string | undefined;
+    readonly tls?: boolean | undefined;
+  };
+  readonly serverName: string;
+  readonly pollIntervalMs: number;
+  /** `null` is never, here and below. */
+  readonly reconcileIntervalMs: number | null;
+  readonly sweepIntervalMs: number | null;
+  readonly staleAfterMs: number | null;
+  readonly redis?:
+    | {
+        readonly host: string;
+        readonly port: number;
+        readonly user?: string | undefined;
+        readonly password?: string | undefined;
+      }
+    | undefined;
+}
+
 /** The configuration as the rest of the server reads it: checked, complete, paths absolute, secrets read. */
 export interface Config {
   readonly listen: Address;
@@ -41,6 +76,8 @@ export interface Config {
     /** `null` is never. */
     readonly compactAtWaste: number | null;
   };
+  /** Absent: memberships come through the service API, or stay as they are. */
+  readonly source?: { readonly synapse: SynapseConfig } | undefined;
   /** 0 is inline; `auto` is already a number. */
   readonly shards: number;
   readonly pageSize: number;
@@ -118,6 +155,8 @@ export function autoShards(cores: number = availableParallelism()): number {
 interface Secrets {
   readonly staticTokens: ReadonlyMap<string, string>;
   readonly serviceToken: string | undefined;
+  readonly postgresPassword: string | undefined;
+  readonly redisPassword: string | undefined;
 }
 
 type PlaceOf = (path: readonly PropertyKey[]) => string;
@@ -199,12 +238,16 @@ function readSecrets(data: ConfigFile, folder: string, placeOf: PlaceOf, faults:
     }
   };
 
+  /** A line of text. */
+  const readLine = (file: string, name: string): string =>
+    readText(file, fixOf(name)).replace(/[\r\n]+$/, '');
+
   const serviceToken = fromFile(
     ['service_token'],
     data.service_token !== undefined,
     data.service_token_file,
     (file, name) => {
-      const token = readText(file, fixOf(name)).replace(/[\r\n]+$/, '');
+      const token = readLine(file, name);
       if (!schema.shape.service_token.safeParse(token).success) {
         throw new ConfigError([`${file}: it must hold ${keyAt(['service_token'])?.takes}`]);
       }
@@ -224,13 +267,59 @@ function readSecrets(data: ConfigFile, folder: string, placeOf: PlaceOf, faults:
     },
   );
 
+  const { synapse } = data.source;
+  const postgres = typeof synapse?.postgres === 'object' ? synapse.postgres : undefined;
+  const postgresPassword = fromFile(
+    ['source', 'synapse', 'postgres', 'password'],
+    postgres?.password !== undefined,
+    postgres?.password_file,
+    readLine,
+  );
+  const redisPassword = fromFile(
+    ['source', 'synapse', 'redis', 'password'],
+    synapse?.redis?.password !== undefined,
+    synapse?.redis?.password_file,
+    readLine,
+  );
+
   return {
     serviceToken: data.service_token ?? serviceToken,
+    postgresPassword: postgres?.password ?? postgresPassword,
+    redisPassword: synapse?.redis?.password ?? redisPassword,
     staticTokens: new Map(Object.entries(tokens ?? tokensFromFile ?? {})),
   };
 }
 
-function configOf(data: ConfigFile, folder: string, { staticTokens, serviceToken }: Secrets): Config {
+function synapseOf(
+  data: ConfigFile,
+  { postgresPassword, redisPassword }: Secrets,
+): SynapseConfig | undefined {
+  const { synapse } = data.source;
+  if (synapse === undefined) return undefined;
+  const { postgres, redis } = synapse;
+  const { host, port, user, database, tls } = typeof postgres === 'string' ? {} : postgres;
+  return {
+    postgres:
+      typeof postgres === 'string'
+        ? { url: postgres }
+        : { host, port, user, database, tls, password: postgresPassword },
+    serverName: synapse.server_name,
+    pollIntervalMs: durationMs(synapse.poll_interval) ?? 0,
+    reconcileIntervalMs: msOrNull(synapse.reconcile_interval),
+    sweepIntervalMs: msOrNull(synapse.sweep_interval),
+    staleAfterMs: msOrNull(synapse.stale_after),
+    redis: redis && { host: redis.host, port: redis.port, user: redis.user, password: redisPassword },
+  };
+}
+
+/** Of what the schema has checked. */
+function msOrNull(duration: string | null): number | null {
+  return duration === null ? null : (durationMs(duration) ?? null);
+}
+
+function configOf(data: ConfigFile, folder: string, secrets: Secrets): Config {
+  const { staticTokens, serviceToken } = secrets;
+  const synapse = synapseOf(data, secrets);
   const { homeserver, rate_limit: rateLimit } = data;
   return {
     listen: data.listen,
@@ -240,6 +329,7 @@ function configOf(data: ConfigFile, folder: string, { staticTokens, serviceToken
       recentChangesMax: data.store.recent_changes_max,
       compactAtWaste: data.store.compact_at_waste,
     },
+    source: synapse && { synapse },
     shards: data.shards === 'auto' ? autoShards() : data.shards,
     pageSize: data.page_size,
     homeserver: homeserver && {

@@ -4,6 +4,7 @@
  * Invariant: every key carries a description and says what it takes (`takes`), because faults are worded with it.
  * Keys are snake_case as written in YAML; load.ts turns the result into `Config`.
  */
+import ms, { type StringValue } from 'ms';
 import { z } from 'zod';
 import { nameBytesMax } from '../base/limits.js';
 
@@ -52,6 +53,110 @@ function isHomeserverUrl(text: string): boolean {
   const bare = url.search === '' && url.hash === '' && url.username === '' && url.password === '';
   return bare && (url.protocol === 'http:' || url.protocol === 'https:');
 }
+
+/** A length of time as people write it, in milliseconds. */
+function duration(leastMs: number, mostMs: number): z.ZodString {
+  return z.string().refine((text) => {
+    const length = durationMs(text);
+    return length !== undefined && length >= leastMs && length <= mostMs;
+  });
+}
+
+/** @returns undefined for what is none, and for a number that does not say of what */
+export function durationMs(text: string): number | undefined {
+  return /^[\d.]+ *[a-z]+$/i.test(text) ? ms(text as StringValue) : undefined;
+}
+
+function isPostgresUrl(text: string): boolean {
+  return /^postgres(ql)?:\/\//.test(text) && URL.canParse(text);
+}
+
+const dayMs = 24 * 60 * 60 * 1000;
+
+const synapse = z.strictObject({
+  postgres: key(
+    z.union([
+      z.string().refine(isPostgresUrl),
+      z.strictObject({
+        host: z.string().min(1).optional(),
+        port: port.optional(),
+        user: z.string().min(1).optional(),
+        database: z.string().min(1).optional(),
+        password: secret.optional(),
+        password_file: path.optional(),
+        tls: z.boolean().optional(),
+      }),
+    ]),
+    {
+      takes:
+        'a URL such as postgres://mutual_rooms@127.0.0.1/synapse, or a map with host, port, user, database, ' +
+        'password or password_file, and tls (true or false)',
+      description:
+        "Synapse's database, as the role that `mutual-rooms grants` makes. Straight to the server: a pooler that spreads " +
+        'statements over replicas loses changes.',
+      secret: true,
+    },
+  ),
+  server_name: key(z.string().min(1).max(255), {
+    takes: 'the `server_name` of the homeserver, such as example.org',
+    description: 'What the homeserver is called: its channel in Redis has this name.',
+  }),
+  poll_interval: key(duration(1, 60_000).default('50ms'), {
+    takes: 'a time from 1ms to 1m, such as 50ms',
+    description: 'How often PostgreSQL is asked what is new: an index look-up where nothing is.',
+  }),
+  reconcile_interval: key(
+    duration(1000, 30 * dayMs)
+      .nullable()
+      .default('30m'),
+    {
+      takes: 'a time from 1s to 30d, such as 30m, or null',
+      description: 'How often every room is compared with the database, by a count and a hash; null never.',
+    },
+  ),
+  sweep_interval: key(duration(1000, dayMs).nullable().default('1m'), {
+    takes: 'a time from 1s to 1d, such as 1m, or null',
+    description: 'How often rooms are looked for that were purged, which no change tells; null never.',
+  }),
+  stale_after: key(
+    duration(1000, 30 * dayMs)
+      .nullable()
+      .default(null),
+    {
+      takes: 'a time from 1s to 30d, such as 5m, or null',
+      description:
+        '`/ready` turns 503 when the database was not read up to its end for so long; questions are answered all the ' +
+        'same. null never.',
+    },
+  ),
+  redis: key(
+    z
+      .strictObject({
+        host: key(host, { takes: hostTakes, description: "Host of the homeserver's Redis." }),
+        port: key(port.default(6379), { takes: portTakes, description: 'Its port.' }),
+        user: key(z.string().min(1).optional(), {
+          takes: 'a text',
+          description: 'Who logs in there, where that is not the default user.',
+        }),
+        password: key(secret.optional(), {
+          takes: 'a text, at most 4096 characters long',
+          description: 'Password for it.',
+          secret: true,
+        }),
+        password_file: key(path.optional(), {
+          takes: 'a path',
+          description: 'File that holds `password`, instead of it; newlines at its end are trimmed.',
+        }),
+      })
+      .optional(),
+    {
+      takes: 'a map with host, port, user, password or password_file',
+      description:
+        "Where Synapse's workers tell each other of changes: it wakes the feed before the next poll. Optional, and never " +
+        'believed.',
+    },
+  ),
+});
 
 export const schema = z.strictObject({
   listen: key(
@@ -117,6 +222,20 @@ export const schema = z.strictObject({
     {
       takes: 'a map with bytes_max, recent_changes_max and compact_at_waste',
       description: 'What is in `data_dir`.',
+    },
+  ),
+  source: key(
+    z
+      .strictObject({
+        synapse: key(synapse.optional(), {
+          takes: 'a map with postgres, server_name and what else the table names',
+          description: "Memberships are read from Synapse's PostgreSQL, and followed there.",
+        }),
+      })
+      .prefault({}),
+    {
+      takes: 'a map with synapse',
+      description: 'Where memberships come from. With a source, `/_mutual_rooms/v1/memberships` takes none.',
     },
   ),
   shards: key(z.union([z.literal('auto'), z.int().min(0).max(64)]).default('auto'), {

@@ -1,0 +1,146 @@
+/**
+ * A connection to the homeserver's PostgreSQL, and the only import of pg and pg-copy-streams. It is for one reader that takes one
+ * answer after another.
+ *
+ * Whatever fails ends the connection: who knows what state it is in? Whoever opened it opens another one.
+ * A server that falls silent fails, too: every answer, and every piece of a long one, has `silenceMsMax` to come.
+ */
+import { Client, type ClientConfig } from 'pg';
+import { to as copyTo } from 'pg-copy-streams';
+import type { Change } from '../../base/change.js';
+import { CopyRows } from './copy-rows.js';
+
+/** Where the database is, and as whom it is read. */
+export interface PostgresOptions {
+  /** A URL has it all, but perhaps the password. */
+  readonly url?: string | undefined;
+  readonly host?: string | undefined;
+  readonly port?: number | undefined;
+  readonly user?: string | undefined;
+  readonly database?: string | undefined;
+  readonly password?: string | undefined;
+  /** Whether to speak TLS, with a certificate that Node trusts. A URL says it as `sslmode`. */
+  readonly tls?: boolean | undefined;
+}
+
+const connectMsMax = 10_000;
+const silenceMsMax = 60_000;
+
+/** Bytes of a COPY that are read ahead. */
+const readAheadBytes = 256 * 1024;
+
+export class Connection {
+  readonly #client: Client;
+  #lost: Error | undefined;
+
+  /** @throws what PostgreSQL or the network says: postgres-fault.ts has words for it */
+  static async open(options: PostgresOptions): Promise<Connection> {
+    const client = new Client(clientConfig(options));
+    const connection = new Connection(client);
+    try {
+      await client.connect();
+      // Estimates of what a feed asks are far off now and then, and compiling a query takes longer than running it.
+      await connection.query('SET jit = off');
+      return connection;
+    } catch (error) {
+      connection.close();
+      throw error;
+    }
+  }
+
+  private constructor(client: Client) {
+    this.#client = client;
+    // Without a listener, losing the server would end the process.
+    client.on('error', (error) => (this.#lost ??= error));
+  }
+
+  /** @returns the rows. A statement with a name is parsed once. */
+  async query<Row extends object>(
+    text: string,
+    values: readonly unknown[] = [],
+    name?: string,
+  ): Promise<Row[]> {
+    this.#checkUsable();
+    try {
+      const query = {
+        text,
+        values: [...values],
+        query_timeout: silenceMsMax,
+        ...(name === undefined ? {} : { name }),
+      };
+      return (await this.#client.query<Row>(query)).rows;
+    } catch (error) {
+      throw this.#lose(error);
+    }
+  }
+
+  /**
+   * What a query of three columns says, in pieces as they come: room, user, and whether the user is joined (NULL is no). Memory is
+   * bounded, however long the answer is.
+   * @param query holds no parameters: COPY takes none
+   */
+  async *copyMemberships(query: string): AsyncGenerator<Change[]> {
+    this.#checkUsable();
+    const stream = this.#client.query(copyTo(`COPY (${query}) TO STDOUT`, { highWaterMark: readAheadBytes }));
+    const silence = setTimeout(() => {
+      stream.destroy(new Error(`PostgreSQL said nothing for ${silenceMsMax / 1000} s`));
+    }, silenceMsMax);
+    let isWhole = false;
+    try {
+      const rows = new CopyRows();
+      for await (const piece of stream) {
+        silence.refresh();
+        yield rows.read(piece as Buffer);
+        silence.refresh();
+      }
+      rows.end();
+      isWhole = true;
+    } catch (error) {
+      throw this.#lose(error);
+    } finally {
+      clearTimeout(silence);
+      // Who stops reading in the middle leaves the rest on the wire.
+      if (!isWhole) this.#lose(new Error('a COPY was broken off'));
+    }
+  }
+
+  /** Text as SQL writes it, for queries without parameters. */
+  literal(text: string): string {
+    return this.#client.escapeLiteral(text);
+  }
+
+  close(): void {
+    this.#lost ??= new Error('the connection is closed');
+    // It says goodbye in its own time; a server that does not answer is not waited for.
+    this.#client.end().catch(() => undefined);
+    setTimeout(() => this.#destroy(), 1000).unref();
+  }
+
+  #checkUsable(): void {
+    if (this.#lost !== undefined) throw this.#lost;
+  }
+
+  #lose(error: unknown): Error {
+    this.#lost ??= error instanceof Error ? error : new Error(String(error));
+    this.#destroy();
+    return this.#lost;
+  }
+
+  #destroy(): void {
+    const { connection } = this.#client as unknown as { connection: { stream: { destroy(): void } } };
+    connection.stream.destroy();
+  }
+}
+
+function clientConfig({ url, tls, ...rest }: PostgresOptions): ClientConfig {
+  const given = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined));
+  return {
+    ...(url === undefined ? {} : { connectionString: url }),
+    ...given,
+    ...(tls === undefined ? {} : { ssl: tls }),
+    application_name: 'mutual-rooms',
+    connectionTimeoutMillis: connectMsMax,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: 10_000,
+  };
+}
