@@ -15,13 +15,14 @@
  *
  * Cost: about a minute; all peers together take some 500 bytes a membership.
  */
+import { NotInstalled } from '../test/servers/find-program.js';
 import { drawPairs, userIdOf } from './data/pairs.js';
 import { Population } from './data/population.js';
 import { formatNanoseconds, formatNumber, type RunOptions } from './harness.js';
 import { checkAnswers } from './peers/check.js';
 import { localPeers, type LocalPeerName } from './peers/local-peers.js';
 import { growthOf } from './peers/memory.js';
-import { memberBatches, NotInstalled, pageSize, type NamedPair, type Peer } from './peers/peer.js';
+import { memberBatches, pageSize, type NamedPair, type Peer } from './peers/peer.js';
 import { openPostgres } from './peers/postgres-peer.js';
 import { openRedis } from './peers/redis-peer.js';
 import { pipelineDepth, speedsOf, type Speed } from './peers/speeds.js';

@@ -73,9 +73,6 @@ export interface ServerPeer extends Described {
 
 export type Peer = LocalPeer | ServerPeer;
 
-/** The peer needs something that this machine does not have; the message says how to get it. */
-export class NotInstalled extends Error {}
-
 /** Users in one `add`. */
 const membersPerBatch = 1_000;
 

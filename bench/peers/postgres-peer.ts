@@ -14,14 +14,12 @@
  *
  * Questions in flight together are pipelined (`pipeline` of the client, pg).
  */
-import { execFileSync } from 'node:child_process';
-import { readdirSync } from 'node:fs';
 import { rm, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { Client } from 'pg';
-import { findProgram } from './find-program.js';
-import { NotInstalled, pageSize, type Answer, type Member, type NamedPair, type ServerPeer } from './peer.js';
-import { TemporaryServer, type Owner } from './temporary-server.js';
+import { findPostgresPrograms, postgresOwner } from '../../test/servers/postgres-programs.js';
+import { TemporaryServer } from '../../test/servers/temporary-server.js';
+import { pageSize, type Answer, type Member, type NamedPair, type ServerPeer } from './peer.js';
 
 const settings = [
   // No TCP at all.
@@ -48,8 +46,8 @@ const statements = {
 
 /** @throws NotInstalled */
 export async function openPostgres(): Promise<ServerPeer> {
-  const programs = findPrograms();
-  const owner = process.getuid?.() === 0 ? postgresUser() : undefined;
+  const programs = findPostgresPrograms();
+  const owner = postgresOwner();
   const server = new TemporaryServer('postgres', 'SIGQUIT', owner);
   try {
     const data = join(server.folder, 'data');
@@ -67,36 +65,6 @@ export async function openPostgres(): Promise<ServerPeer> {
   } catch (error) {
     await server.stop();
     throw error;
-  }
-}
-
-/** The folder that has them all: Debian's newest, or one of the PATH. */
-function findPrograms(): string {
-  const debian = '/usr/lib/postgresql';
-  const versions = listed(debian).sort((left, right) => Number(right) - Number(left));
-  const postgres = findProgram(
-    'postgres',
-    versions.map((version) => join(debian, version, 'bin')),
-  );
-  if (postgres === undefined) throw new NotInstalled('no postgres: apt-get install postgresql');
-  return dirname(postgres);
-}
-
-function listed(folder: string): string[] {
-  try {
-    return readdirSync(folder);
-  } catch {
-    return [];
-  }
-}
-
-/** PostgreSQL refuses to run as root. */
-function postgresUser(): Owner {
-  const id = (option: string): number => Number(execFileSync('id', [option, 'postgres'], { stdio: 'pipe' }));
-  try {
-    return { uid: id('-u'), gid: id('-g') };
-  } catch {
-    throw new NotInstalled('no user postgres to run it as, and root may not: adduser --system postgres');
   }
 }
 

@@ -9,9 +9,9 @@
  */
 import { createClient } from '@redis/client';
 import { join } from 'node:path';
-import { findProgram } from './find-program.js';
-import { NotInstalled, pageSize, type Answer, type Member, type NamedPair, type ServerPeer } from './peer.js';
-import { TemporaryServer } from './temporary-server.js';
+import { findProgram, NotInstalled } from '../../test/servers/find-program.js';
+import { TemporaryServer } from '../../test/servers/temporary-server.js';
+import { pageSize, type Answer, type Member, type NamedPair, type ServerPeer } from './peer.js';
 
 const versionMin = 7;
 

@@ -1,7 +1,10 @@
 /**
- * A server of somebody else's for the length of a bench: in a folder of its own, reached through a unix socket in it, and gone
- * with all it wrote when the bench ends. That is by `stop`, or by a signal to this process, or by an exit that nobody
- * planned; only a SIGKILL of this process leaves it behind.
+ * A server of somebody else's for the length of a test or a bench: one process at a time, in a folder of its own, and gone
+ * with all it wrote when that ends. That is by `stop`, or by a signal to this process, or by an exit that nobody planned;
+ * only a SIGKILL of this process leaves it behind. Between `end` and the next `start` the folder stays as the server left it.
+ *
+ * Invariant: what is signalled is a child that was started here and that nobody has waited for yet, so never a stranger's process.
+ * Cost: what the server costs, and a poll of it 50 times a second while it starts.
  */
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
@@ -18,6 +21,7 @@ export interface Owner {
 }
 
 const startMsMax = 20_000;
+const endMsMax = 20_000;
 const pollMs = 20;
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
@@ -41,6 +45,11 @@ export class TemporaryServer {
     running.add(this);
   }
 
+  /** Of the running process; undefined when there is none. */
+  get pid(): number | undefined {
+    return this.#child === undefined || hasEnded(this.#child) ? undefined : this.#child.pid;
+  }
+
   /** Runs a command to its end, as the owner. */
   async run(command: string, args: readonly string[]): Promise<void> {
     await promisify(execFile)(command, args, { ...this.#owner, cwd: this.folder });
@@ -48,13 +57,15 @@ export class TemporaryServer {
 
   /**
    * Starts the server, and tries `attempt` until it succeeds.
-   * @throws with the server's last words, when it ends before or takes too long
+   * @throws with the server's last words, when it ends before or takes longer than `msMax`
    */
   async start<Result>(
     command: string,
     args: readonly string[],
     attempt: () => Promise<Result>,
+    msMax = startMsMax,
   ): Promise<Result> {
+    if (this.pid !== undefined) throw new Error(`${this.#name} runs already`);
     const log = openSync(join(this.folder, 'log'), 'a');
     const child = spawn(command, args, {
       ...this.#owner,
@@ -69,19 +80,25 @@ export class TemporaryServer {
       try {
         return await attempt();
       } catch (error) {
-        if (!hasEnded(child) && performance.now() - started < startMsMax) await sleep(pollMs);
-        else throw new Error(`${this.#name} did not start:\n${this.#lastWords()}`, { cause: error });
+        if (!hasEnded(child) && performance.now() - started < msMax) await sleep(pollMs);
+        else throw new Error(`${this.#name} did not start:\n${this.lastWords()}`, { cause: error });
       }
     }
   }
 
-  async stop(): Promise<void> {
+  /** Ends the process and waits for that; its folder stays, for another `start`. One that will not end is killed. */
+  async end(signal: NodeJS.Signals = this.#stopSignal): Promise<void> {
     const child = this.#child;
-    if (child?.pid !== undefined && !hasEnded(child)) {
-      const ended = once(child, 'exit');
-      child.kill(this.#stopSignal);
-      await ended;
-    }
+    if (child === undefined || hasEnded(child)) return;
+    const ended = once(child, 'exit');
+    child.kill(signal);
+    const deadline = setTimeout(() => child.kill('SIGKILL'), endMsMax);
+    await ended;
+    clearTimeout(deadline);
+  }
+
+  async stop(): Promise<void> {
+    await this.end();
     this.#forget();
   }
 
@@ -97,7 +114,8 @@ export class TemporaryServer {
     rmSync(this.folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
   }
 
-  #lastWords(): string {
+  /** The end of what it wrote to standard output and standard error. */
+  lastWords(): string {
     return readFileSync(join(this.folder, 'log'), 'utf8').slice(-2_000);
   }
 }

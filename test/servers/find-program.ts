@@ -16,3 +16,6 @@ function isExecutable(path: string): boolean {
     return false;
   }
 }
+
+/** This machine does not have something that is needed; the message says how to get it. Benches and tests leave out what needs it. */
+export class NotInstalled extends Error {}
