@@ -8,21 +8,15 @@ import { createServer } from 'node:net';
 import { freemem, totalmem } from 'node:os';
 import { dirname } from 'node:path';
 import { messageOf } from '../base/errors.js';
+import { fail, type Finding, ok, warn } from '../base/finding.js';
 import { ConfigError } from '../config/config-error.js';
 import { type Address, type Config, type HomeserverConfig, loadConfig } from '../config/load.js';
+import { examineSynapse } from '../source/synapse/examine.js';
 import { examineDirectory } from '../store/data-directory.js';
 import { CommandError } from './command-error.js';
 import { objectOf } from './json-object.js';
 import { serverUrl } from './server-url.js';
 import type { Terminal } from './terminal.js';
-
-interface Finding {
-  readonly level: 'ok' | 'warn' | 'FAIL';
-  /** What was looked at. */
-  readonly check: string;
-  /** What was found and, unless all is well, what to do. */
-  readonly text: string;
-}
 
 const answerTimeoutMs = 5000;
 const serviceTokenLengthMin = 16;
@@ -53,14 +47,11 @@ export async function doctor({ config: file }: DoctorOptions, terminal: Terminal
     add([await port(config.listen)]);
     if (config.metrics.listen !== null) add([await port(config.metrics.listen, 'metrics.listen')]);
     if (config.homeserver !== undefined) add(await homeserver(config.homeserver));
+    if (config.source !== undefined) add(await examineSynapse(config.source.synapse));
   }
   const failures = findings.filter(({ level }) => level === 'FAIL').length;
   if (failures > 0) throw new CommandError(`${failures} of ${findings.length} checks failed`);
 }
-
-const ok = (check: string, text: string): Finding => ({ level: 'ok', check, text });
-const warn = (check: string, text: string): Finding => ({ level: 'warn', check, text });
-const fail = (check: string, text: string): Finding => ({ level: 'FAIL', check, text });
 
 function nodeVersion(version: string): Finding {
   const [major, minor] = version.split('.').map(Number);
@@ -155,8 +146,10 @@ function readConfig(
   }
 }
 
-function tokenOf({ serviceToken }: Config): Finding {
+function tokenOf({ serviceToken, source }: Config): Finding {
   const advice = 'make one with "openssl rand -hex 32"';
+  if (source !== undefined && serviceToken === undefined)
+    return ok('service_token', 'none, and none is needed: memberships come from Synapse');
   if (serviceToken === undefined) {
     return warn('service_token', `none, so memberships cannot come in over HTTP; ${advice}`);
   }

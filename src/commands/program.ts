@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { exitCodes, report } from './command-error.js';
+import type { GrantsOptions } from './grants.js';
 import type { StoreDirectoryOptions } from './store-directory.js';
 import type { Terminal } from './terminal.js';
 
@@ -130,6 +131,19 @@ export function makeProgram(terminal: Terminal): Command {
     });
 
   program
+    .command('grants')
+    .description("print the SQL that makes the role that reads Synapse's PostgreSQL")
+    .option('--config <file>', configHelp)
+    .option('--role <name>', 'default: the user of source.synapse.postgres, else mutual_rooms')
+    .option('--database <name>', 'default: the database of source.synapse.postgres, else synapse')
+    .option('--schema <name>', "where Synapse's tables are (default: public)")
+    .addHelpText('after', grantsText)
+    .action(async (options: GrantsOptions) => {
+      const { grants } = await import('./grants.js');
+      grants(options, terminal);
+    });
+
+  program
     .command('doctor')
     .description('check what serve needs, and say what to do')
     .option('--config <file>', configHelp)
@@ -177,6 +191,14 @@ const compactText = `
 The server must not run: stop it first. It compacts by itself at start, when store.compact_at_waste of
 all IDs are joined to nothing. Page tokens go on. The store is written anew beside the old one, so
 there must be space for both.`;
+
+const grantsText = `
+It connects to nothing. The role may read memberships and how far Synapse has written them: no event, no
+user, no token. It has no password until you give it one; the SQL says how, and may be run again.
+With --role and --database no configuration is read.
+
+Example:
+  mutual-rooms grants --config mutual-rooms.yaml | sudo -u postgres psql -v ON_ERROR_STOP=1 -d synapse`;
 
 const importExamples = `
 A line is {"user_id":"@alice:example.org","room_id":"!room:example.org","membership":"join"}.

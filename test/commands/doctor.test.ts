@@ -24,6 +24,13 @@ async function startServer(answers: Record<string, [status: number, body: unknow
   return (server.address() as AddressInfo).port;
 }
 
+/** A port that nobody listens on. */
+async function closedPort(): Promise<number> {
+  const port = await startServer({});
+  await new Promise((resolve) => servers.pop()?.close(resolve));
+  return port;
+}
+
 const versions: [number, unknown] = [200, { versions: ['v1.11'] }];
 const homeserver = {
   '/_matrix/client/versions': versions,
@@ -155,5 +162,23 @@ describe('doctor', () => {
       const { lines } = await doctor({ AUTH_STATIC_TOKENS: '{"t":"@a:b"}', LISTEN_PORT: String(port) });
       expect(lines.at(-1)).toMatch(text);
     }
+  });
+
+  it('says where it did not reach the database of Synapse, and not with which password', async () => {
+    const port = await closedPort();
+    const { code, lines } = await doctor({
+      AUTH_STATIC_TOKENS: '{"t":"@a:b"}',
+      LISTEN_PORT: '0',
+      SOURCE_SYNAPSE_SERVER_NAME: 'example.org',
+      SOURCE_SYNAPSE_POSTGRES: `postgres://reader:hush@127.0.0.1:${port}/synapse`,
+    });
+    expect(lines.at(-1)).toMatch(
+      new RegExp(
+        `^FAIL {2}postgres: reader at database synapse on 127.0.0.1:${port}: .*; nothing listens there`,
+      ),
+    );
+    expect(lines.join()).not.toContain('hush');
+    expect(lines).toContainEqual(expect.stringMatching(/^ok +service_token: none, and none is needed/));
+    expect(code).toBe(1);
   });
 });

@@ -23,20 +23,28 @@ export interface PostgresOptions {
   readonly tls?: boolean | undefined;
 }
 
-const connectMsMax = 10_000;
-const silenceMsMax = 60_000;
+/** How long an answer is waited for. */
+export interface Patience {
+  /** Until the server has let the role in. */
+  readonly connectMsMax: number;
+  /** For every answer after that, and for every piece of a long one. */
+  readonly silenceMsMax: number;
+}
+
+const defaultPatience: Patience = { connectMsMax: 10_000, silenceMsMax: 60_000 };
 
 /** Bytes of a COPY that are read ahead. */
 const readAheadBytes = 256 * 1024;
 
 export class Connection {
   readonly #client: Client;
+  readonly #silenceMsMax: number;
   #lost: Error | undefined;
 
   /** @throws what PostgreSQL or the network says: postgres-fault.ts has words for it */
-  static async open(options: PostgresOptions): Promise<Connection> {
-    const client = new Client(clientConfig(options));
-    const connection = new Connection(client);
+  static async open(options: PostgresOptions, patience = defaultPatience): Promise<Connection> {
+    const client = new Client(clientConfig(options, patience.connectMsMax));
+    const connection = new Connection(client, patience.silenceMsMax);
     try {
       await client.connect();
       // Estimates of what a feed asks are far off now and then, and compiling a query takes longer than running it.
@@ -48,8 +56,9 @@ export class Connection {
     }
   }
 
-  private constructor(client: Client) {
+  private constructor(client: Client, silenceMsMax: number) {
     this.#client = client;
+    this.#silenceMsMax = silenceMsMax;
     // Without a listener, losing the server would end the process.
     client.on('error', (error) => (this.#lost ??= error));
   }
@@ -65,7 +74,7 @@ export class Connection {
       const query = {
         text,
         values: [...values],
-        query_timeout: silenceMsMax,
+        query_timeout: this.#silenceMsMax,
         ...(name === undefined ? {} : { name }),
       };
       return (await this.#client.query<Row>(query)).rows;
@@ -83,8 +92,8 @@ export class Connection {
     this.#checkUsable();
     const stream = this.#client.query(copyTo(`COPY (${query}) TO STDOUT`, { highWaterMark: readAheadBytes }));
     const silence = setTimeout(() => {
-      stream.destroy(new Error(`PostgreSQL said nothing for ${silenceMsMax / 1000} s`));
-    }, silenceMsMax);
+      stream.destroy(new Error(`PostgreSQL said nothing for ${this.#silenceMsMax / 1000} s`));
+    }, this.#silenceMsMax);
     let isWhole = false;
     try {
       const rows = new CopyRows();
@@ -132,7 +141,17 @@ export class Connection {
   }
 }
 
-function clientConfig({ url, tls, ...rest }: PostgresOptions): ClientConfig {
+/**
+ * Who would be logged in where, for people: what the options leave out is as the environment (PGHOST and its like) has it.
+ * Holds no password. Connects to nothing.
+ */
+export function placeOf(options: PostgresOptions): string {
+  const { user, host, port, database } = new Client(clientConfig(options, 0));
+  const where = host.startsWith('/') ? host : `${host.includes(':') ? `[${host}]` : host}:${port}`;
+  return `${user} at database ${database} on ${where}`;
+}
+
+function clientConfig({ url, tls, ...rest }: PostgresOptions, connectMsMax: number): ClientConfig {
   const given = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined));
   return {
     ...(url === undefined ? {} : { connectionString: url }),
