@@ -15,20 +15,21 @@ const MAY_IMPORT = {
   store: SETS,
   shard: [...SETS, 'store'],
   engine: [...SETS, 'store', 'shard'],
-  ingest: ENGINE,
+  ingest: [...ENGINE, 'source'],
   auth: ['base'],
   metrics: ['base'],
   config: ['base'],
   source: ['base'],
   http: [...ENGINE, 'ingest', 'auth', 'metrics', 'source'],
-  'opened-index': SERVER,
+  'source-log': ['source'],
+  'opened-index': [...SERVER, 'source-log'],
   app: [...SERVER, 'opened-index'],
   commands: [...SERVER, 'app'],
   cli: ['commands'],
   index: ['base', 'shard', 'engine'],
 };
 
-const TOP_LEVEL_FILES = ['opened-index', 'app', 'cli', 'index'];
+const TOP_LEVEL_FILES = ['source-log', 'opened-index', 'app', 'cli', 'index'];
 
 /** The pattern of one part's files. */
 const part = (name) => (TOP_LEVEL_FILES.includes(name) ? `^src/${name}\\.ts$` : `^src/${name}/`);

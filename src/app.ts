@@ -85,7 +85,7 @@ export async function startApp(
               homeserver.versions(isOurs(config, credentials?.accessToken) ? undefined : credentials),
       advertiseV119: config.versions.advertiseV119,
     });
-    addHealth(server, service);
+    addHealth(server, service, config.source?.synapse.staleAfterMs ?? null);
     if (config.serviceToken !== undefined) {
       addMemberships(server, {
         service,
@@ -109,7 +109,7 @@ export async function startApp(
     // Whoever awaits it hears of it.
     ready.catch(() => undefined);
     // Without a store there is nothing to wait for.
-    if (config.dataDir === null) await ready;
+    if (config.dataDir === null && config.source === undefined) await ready;
     return {
       url,
       ready,

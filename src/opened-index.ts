@@ -6,13 +6,17 @@
  */
 import type { FastifyBaseLogger } from 'fastify';
 import type { Config } from './config/load.js';
+import { systemClock } from './base/clock.js';
 import { unusedNamesMin } from './base/limits.js';
 import { MembershipEngine } from './engine/engine.js';
 import { PageTokens } from './engine/page-token.js';
 import type { IndexInService, Starting } from './http/served-index.js';
+import { IngestedIndex } from './ingest/fed-index.js';
 import { Ingest, type IngestObserver } from './ingest/ingest.js';
 import type { Metrics } from './metrics/metrics.js';
 import { compactStore } from './store/compact.js';
+import { SynapseFeed } from './source/synapse/feed.js';
+import { sourceLog } from './source-log.js';
 import { examineDirectory } from './store/data-directory.js';
 import { probeStore } from './store/inspect.js';
 import { LmdbStore } from './store/lmdb-store.js';
@@ -36,6 +40,8 @@ export class OpenedIndex {
   readonly #service: IndexInService;
   readonly #deps: OpenedIndexDeps;
   #loaded: Loaded | undefined;
+  #source: SynapseFeed | undefined;
+  #isClosing = false;
   #opening: Promise<void> = Promise.resolve();
 
   constructor(config: Config, service: IndexInService, deps: OpenedIndexDeps) {
@@ -51,7 +57,11 @@ export class OpenedIndex {
   }
 
   async close(): Promise<void> {
+    this.#isClosing = true;
+    await this.#source?.close();
     await this.#opening.catch(() => undefined);
+    // One that was made meanwhile.
+    await this.#source?.close();
     await this.#closeLoaded();
   }
 
@@ -59,12 +69,33 @@ export class OpenedIndex {
     const { metrics } = this.#deps;
     const { store, engine } = await this.#load();
     metrics.watch(engine, store);
-    this.#service.open({
-      engine,
-      ingest: new Ingest(engine, store, { observer: this.#observer() }),
-      tokens: new PageTokens({ identity: store.identity }),
-      store,
+    const ingest = new Ingest(engine, store, { observer: this.#observer() });
+    await this.#openSource({ store, engine }, ingest);
+    if (this.#isClosing) return;
+    const tokens = new PageTokens({ identity: store.identity });
+    this.#service.open({ engine, ingest, tokens, store });
+  }
+
+  /** Begins to feed the index. Resolves when it has once been all that the source has: it may answer from then on. */
+  async #openSource({ store, engine }: Loaded, ingest: Ingest): Promise<void> {
+    const { source } = this.#config;
+    if (source === undefined || this.#isClosing) return;
+    const { metrics, logger } = this.#deps;
+    const isCopied = { yet: false };
+    const feed = new SynapseFeed(source.synapse, {
+      index: new IngestedIndex('synapse', { engine, ingest, store }),
+      observer: sourceLog(logger, (share, waitsFor) => {
+        if (!isCopied.yet) this.#tell({ phase: 'copied', share, waitsFor });
+      }),
+      clock: systemClock,
     });
+    this.#source = feed;
+    this.#service.source = feed;
+    metrics.watchSource(feed);
+    isCopied.yet = feed.hasWhole;
+    feed.start();
+    await feed.whole;
+    isCopied.yet = true;
   }
 
   async #load(): Promise<Loaded> {

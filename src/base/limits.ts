@@ -57,6 +57,18 @@ export const changesPerFoldMax = 768;
  */
 export const foldingDebtMax = 2 ** 14;
 
+/**
+ * Changes of a replacement that are committed together, so that a crash leaves all or nothing of them: 8 MiB in one
+ * transaction. A larger difference is committed in parts, and a crash between them begins the replacement anew.
+ */
+export const changesAtOnceMax = 2 ** 20;
+
+/** Changes in each of those parts: more make fewer pages be written twice, and hold single changes up for longer. */
+export const changesPerReplacementCommit = 2 ** 16;
+
+/** Joins of a replacement after which the names that came with them are stored: at most some ten megabytes of them. */
+export const joinsPerNamesCommit = 2 ** 18;
+
 /** Fewer IDs that are joined to nothing are no reason to compact a store at start, whatever their share. */
 export const unusedNamesMin = 10_000;
 
@@ -82,6 +94,12 @@ export const ingestWaitingMax = 64;
 
 /** Users looked through in one step of `forgetRoom`, so that queries slip in between. */
 export const usersPerForgetStep = 65_536;
+
+/** Users whose rooms are listed, or summed up by room, in one step: about a millisecond of a shard. */
+export const usersPerListStep = 8_192;
+
+/** Rooms whose members are looked for at once: each user is asked for each of them. */
+export const roomsPerSearchMax = 256;
 
 /** How long a page token opens after it was made. The promise is ten minutes; the rest covers a client that renews its access token in between. */
 export const pageTokenLifetimeMs = 15 * 60_000;

@@ -9,11 +9,19 @@
  * whole answer an error, never a part of one.
  */
 import { setImmediate } from 'node:timers/promises';
+import { assert } from '../base/assert.js';
 import type { Change } from '../base/change.js';
 import { PublicError } from '../base/errors.js';
-import { partitionOf, partitionRanges, type PartitionRange, type RoomNo, type UserNo } from '../base/ids.js';
-import { changesPerTaskMax, roomsPerPageMax, usersPerForgetStep } from '../base/limits.js';
+import type { PartitionRange } from '../base/ids.js';
+import {
+  changesPerTaskMax,
+  roomsPerPageMax,
+  roomsPerSearchMax,
+  usersPerForgetStep,
+  usersPerListStep,
+} from '../base/limits.js';
 import { InlineShard } from '../shard/inline-shard.js';
+import { RoomSums } from '../shard/room-sums.js';
 import { PooledShard } from '../shard/pooled-shard.js';
 import { ReloadedShard } from '../shard/reloaded-shard.js';
 import { shardUnavailable, type Shard } from '../shard/shard.js';
@@ -34,7 +42,11 @@ import {
   type MutualOptions,
   type MutualRooms,
 } from './questions.js';
+import { RoomTotals } from './room-totals.js';
+import { Shadow } from './shadow.js';
+import { ShardMap } from './shard-map.js';
 import { SharesCall } from './shares-call.js';
+import { mergedLists } from './user-lists.js';
 import { UserShards } from './user-shards.js';
 
 export interface EngineOptions {
@@ -65,7 +77,7 @@ export class MembershipEngine {
   readonly #numbering = new Numbering();
   readonly #users = this.#numbering.users;
   readonly #rooms = this.#numbering.rooms;
-  readonly #shardOfPartition: Uint8Array;
+  readonly #map: ShardMap;
   readonly #userShards: UserShards;
   /** Lists of changes that are being sent in slices, and all that wait for them. */
   #turnsTaken = 0;
@@ -106,11 +118,7 @@ export class MembershipEngine {
   }
 
   private constructor(shards: number) {
-    this.#shardOfPartition = Uint8Array.from(
-      partitionRanges(Math.max(shards, 1)).flatMap(({ first, end }, shard) =>
-        new Array<number>(end - first).fill(shard),
-      ),
-    );
+    this.#map = new ShardMap(Math.max(shards, 1));
     this.#userShards = new UserShards(Math.max(shards, 1));
   }
 
@@ -257,7 +265,7 @@ export class MembershipEngine {
     return this.#inOrder(true, async () => {
       const room = this.#rooms.find(roomId);
       if (room === -1) return 0;
-      const shard = this.#shards[this.#shardOfPartition[partitionOf(room)]];
+      const shard = this.#shards[this.#map.shardOf(room)];
       let removed = 0;
       for (let first = 0; first <= this.#users.count; first += usersPerForgetStep) {
         if (first > 0) await setImmediate();
@@ -265,6 +273,64 @@ export class MembershipEngine {
       }
       return removed;
     });
+  }
+
+  /** Another set of memberships under the same numbers: to fill with what is to hold, and to compare. Who opens it closes it. */
+  async openShadow(): Promise<Shadow> {
+    const { names } = this.#rooms;
+    const isInline = this.#shards[0] instanceof InlineShard;
+    const shards = this.#map.ranges.map(async (partitions): Promise<Shard> =>
+      isInline ? new InlineShard(partitions, names) : PooledShard.open({ partitions, names }),
+    );
+    return new Shadow(await Promise.all(shards), this.#map, isInline);
+  }
+
+  /** What differs between this and the shadow: changes (shard/wire.ts) by ascending user and room, in pieces. */
+  differences(shadow: Shadow): AsyncGenerator<Uint32Array> {
+    return shadow.differences(async (first, end) => this.#list(first, end), this.#usersEnd);
+  }
+
+  /**
+   * Who is joined to these rooms; at most `roomsPerSearchMax` of them. Looks at every user, in steps between which questions are
+   * answered, so changes made meanwhile may be in it or not.
+   * @returns the members of each room that has any
+   */
+  async membersOf(roomIds: readonly string[]): Promise<Map<string, string[]>> {
+    assert(roomIds.length <= roomsPerSearchMax, 'members are looked for in at most roomsPerSearchMax rooms');
+    const numbers = roomIds.map((roomId) => this.#rooms.find(roomId)).filter((room) => room !== -1);
+    const rooms = Uint32Array.from(numbers).sort();
+    const members = new Map<string, string[]>();
+    for (let first = 0; first < this.#usersEnd && rooms.length > 0; first += usersPerForgetStep) {
+      const list = await this.#list(first, first + usersPerForgetStep, rooms);
+      for (let at = 0; at < list.length; at += 2 + list[at + 1]) {
+        const userId = this.#users.names.text(list[at]);
+        for (const room of list.subarray(at + 2, at + 2 + list[at + 1])) {
+          const roomId = this.#rooms.names.text(room);
+          const those = members.get(roomId);
+          if (those === undefined) members.set(roomId, [userId]);
+          else those.push(userId);
+        }
+      }
+      await setImmediate();
+    }
+    return members;
+  }
+
+  /**
+   * How many are joined to each room, and the sum of a hash of each of them. In steps between which questions are answered, so
+   * rooms that are changed meanwhile come out wrong.
+   */
+  async sumRooms(hashOf: (userId: string) => number): Promise<RoomTotals> {
+    const sums = RoomSums.of(this.#rooms.names);
+    const { names } = this.#users;
+    for (let first = 1; first < this.#usersEnd; first += usersPerListStep) {
+      const hashes = new Int32Array(Math.min(usersPerListStep, this.#usersEnd - first));
+      for (let index = 0; index < hashes.length; index += 1)
+        hashes[index] = hashOf(names.text(first + index));
+      await Promise.all(this.#shards.map((shard) => shard.sum(first, hashes, sums)));
+      await setImmediate();
+    }
+    return new RoomTotals(sums, this.#rooms);
   }
 
   async stats(): Promise<IndexStats> {
@@ -292,6 +358,15 @@ export class MembershipEngine {
     await Promise.all(this.#shards.map((shard) => shard.close()));
   }
 
+  /** One past the last one. */
+  get #usersEnd(): number {
+    return this.#users.count + 1;
+  }
+
+  async #list(first: number, end: number, rooms?: Uint32Array): Promise<Uint32Array> {
+    return mergedLists(await Promise.all(this.#shards.map((shard) => shard.list(first, end, rooms))));
+  }
+
   async #openShards(
     { shards = 0, onShardFailure, onShardReload, observer }: Partial<LoadedEngineOptions>,
     store: Store | undefined,
@@ -305,8 +380,8 @@ export class MembershipEngine {
     };
     this.#shards =
       shards === 0
-        ? [new InlineShard(partitionRanges(1)[0], names)]
-        : await Promise.all(partitionRanges(shards).map(open));
+        ? [new InlineShard(this.#map.ranges[0], names)]
+        : await Promise.all(this.#map.ranges.map(open));
     this.#fanOuts = this.#shards.map((shard, index) => new FanOut(shard, index, observer));
   }
 
@@ -406,26 +481,11 @@ export class MembershipEngine {
   /** Everything leaves before anything is awaited: changes reach each shard in order. */
   async #send(changes: Uint32Array): Promise<number> {
     const tasks: Promise<number>[] = [];
-    for (const [shard, part] of this.#splitByShard(changes).entries())
+    // Before the join reaches the shard.
+    const parts = this.#map.split(changes, (user, shard) => this.#userShards.add(user, shard));
+    for (const [shard, part] of parts.entries())
       if (part.length > 0) tasks.push(this.#shards[shard].apply(part));
     return sumOf(await Promise.all(tasks));
-  }
-
-  #splitByShard(changes: Uint32Array): Uint32Array[] {
-    if (this.#shards.length === 1) return [changes];
-    const shardOf = (at: number): number =>
-      this.#shardOfPartition[partitionOf((changes[at + 1] >>> 1) as RoomNo)];
-    const lengths = this.#shards.map(() => 0);
-    for (let at = 0; at < changes.length; at += 2) lengths[shardOf(at)] += 2;
-    const byShard = lengths.map((length) => new Uint32Array(length));
-    const ends = lengths.fill(0);
-    for (let at = 0; at < changes.length; at += 2) {
-      const shard = shardOf(at);
-      if ((changes[at + 1] & 1) === 1) this.#userShards.add(changes[at] as UserNo, shard);
-      byShard[shard][ends[shard]++] = changes[at];
-      byShard[shard][ends[shard]++] = changes[at + 1];
-    }
-    return byShard;
   }
 }
 

@@ -67,6 +67,13 @@ async function ingestBody(
   request: FastifyRequest,
   { service, metrics, bodyBytesMax }: MembershipsDeps,
 ): Promise<IngestAnswer> {
+  if (service.source !== undefined) {
+    throw new MatrixError(
+      403,
+      'M_FORBIDDEN',
+      `memberships come from the source of the configuration (${service.source.status.kind}), and from nobody else`,
+    );
+  }
   const type = request.headers['content-type']?.split(';')[0].trim().toLowerCase() ?? '';
   const read = readers.get(type);
   if (read === undefined) {

@@ -6,6 +6,12 @@ import { PublicError } from '../base/errors.js';
 import type { MembershipEngine } from '../engine/engine.js';
 import type { PageTokens } from '../engine/page-token.js';
 import type { Ingest } from '../ingest/ingest.js';
+import type { SourceStatus } from '../source/source-status.js';
+
+/** A source that feeds the index while it serves. */
+export interface LiveSource {
+  readonly status: SourceStatus;
+}
 
 export interface ServedIndex {
   readonly engine: MembershipEngine;
@@ -17,9 +23,11 @@ export interface ServedIndex {
 /** How far a start has come. */
 export interface Starting {
   /** What is done, to follow on "the index is being". */
-  readonly phase: 'opened' | 'checked' | 'compacted' | 'loaded';
+  readonly phase: 'opened' | 'checked' | 'compacted' | 'loaded' | 'copied';
   /** From 0 to 1. */
   readonly share: number;
+  /** What it waits for, where that is not in its own hands. */
+  readonly waitsFor?: string | undefined;
 }
 
 const retryAfterSeconds = 2;
@@ -27,6 +35,8 @@ const retryAfterSeconds = 2;
 export class IndexInService {
   #index: ServedIndex | undefined;
   #starting: Starting = { phase: 'opened', share: 0 };
+  /** Where there is one, nobody else changes the index. */
+  source: LiveSource | undefined;
 
   /** Undefined once there is an index. */
   get starting(): Starting | undefined {
@@ -49,6 +59,7 @@ export class IndexInService {
   }
 }
 
-export function startingText({ phase, share }: Starting): string {
-  return `the index is being ${phase}: ${Math.floor(share * 100)} %`;
+export function startingText({ phase, share, waitsFor }: Starting): string {
+  const text = `the index is being ${phase}: ${Math.floor(share * 100)} %`;
+  return waitsFor === undefined ? text : `${text}; ${waitsFor}`;
 }

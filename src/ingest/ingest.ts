@@ -38,8 +38,21 @@ export interface IngestOptions {
   readonly clock?: Clock;
 }
 
+/** Changes whose names have numbers already. */
+export interface NumberedChanges {
+  /** As shard/wire.ts lays them out. */
+  readonly words: Uint32Array;
+  /** Whether they are by ascending user and room, each pair once. */
+  readonly isSorted: boolean;
+}
+
 interface Waiting {
-  readonly changes: readonly Change[];
+  readonly count: number;
+  readonly isSorted: boolean;
+  /** Whether names got numbers before, which are to be stored whether or not there are changes. */
+  readonly hasNames: boolean;
+  /** @throws PublicError INVALID for an ID that is none, FULL */
+  readonly number: () => Promise<Uint32Array> | Uint32Array;
   readonly cursor: StoredCursor | undefined;
   readonly resolve: (applied: Applied) => void;
   readonly reject: (error: unknown) => void;
@@ -77,6 +90,22 @@ export class Ingest {
    * @throws PublicError INVALID for an ID that is none, OVERLOADED, UNAVAILABLE, FULL
    */
   async apply(changes: readonly Change[], cursor?: StoredCursor): Promise<Applied> {
+    const list = changes.slice();
+    return this.#enqueue({
+      count: list.length,
+      isSorted: false,
+      hasNames: false,
+      number: () => this.#engine.number(list),
+      cursor,
+    });
+  }
+
+  /** The same for changes whose names the engine has numbered. With none, what has got a name since is committed all the same. */
+  async applyNumbered({ words, isSorted }: NumberedChanges, cursor?: StoredCursor): Promise<Applied> {
+    return this.#enqueue({ count: words.length / 2, isSorted, hasNames: true, number: () => words, cursor });
+  }
+
+  async #enqueue(list: Omit<Waiting, 'resolve' | 'reject'>): Promise<Applied> {
     if (this.#underWay >= ingestWaitingMax) {
       throw new PublicError(
         'OVERLOADED',
@@ -87,8 +116,8 @@ export class Ingest {
     this.#underWay += 1;
     try {
       return await new Promise((resolve, reject) => {
-        const queue = changes.length <= shortListMax ? this.#short : this.#long;
-        queue.push({ changes: changes.slice(), cursor, resolve, reject });
+        const queue = list.count <= shortListMax ? this.#short : this.#long;
+        queue.push({ ...list, resolve, reject });
         void this.#work();
       });
     } finally {
@@ -118,8 +147,8 @@ export class Ingest {
     /** Of long lists: however many short ones there are, the first long one goes with them. */
     let count = 0;
     while (this.#long.length > 0 && this.#store.debt < changesPerFoldMin) {
-      if (count > 0 && count + this.#long[0].changes.length > changesPerCommitMax) break;
-      count += this.#long[0].changes.length;
+      if (count > 0 && count + this.#long[0].count > changesPerCommitMax) break;
+      count += this.#long[0].count;
       lists.push(...this.#long.splice(0, 1));
     }
     return lists;
@@ -149,17 +178,19 @@ export class Ingest {
     const numbered: Numbered[] = [];
     for (const waiting of lists) {
       try {
-        numbered.push({ waiting, words: await this.#engine.number(waiting.changes) });
+        numbered.push({ waiting, words: await waiting.number() });
       } catch (error) {
         waiting.reject(error);
       }
     }
     const cursors = numbered.flatMap(({ waiting }) => waiting.cursor ?? []);
     const changes = joined(numbered);
-    if (changes.length > 0 || cursors.length > 0) {
+    const hasNames = numbered.some(({ waiting }) => waiting.hasNames);
+    if (changes.length > 0 || cursors.length > 0 || hasNames) {
       const startedAtMs = this.#clock.monotonicMs();
       try {
-        await this.#store.commit({ changes, cursors });
+        const isSorted = numbered.length === 1 && numbered[0].waiting.isSorted;
+        await this.#store.commit({ changes, isSorted, cursors });
         this.#observer?.committed(changes.length / 2, (this.#clock.monotonicMs() - startedAtMs) / 1000);
       } catch (error) {
         this.#observer?.commitFailed(error);
@@ -170,7 +201,7 @@ export class Ingest {
     // They take effect in this order; the next commit need not wait for it.
     for (const { waiting, words } of numbered) {
       this.#engine.applyNumbered(words).then((applied) => {
-        waiting.resolve({ applied, ignored: waiting.changes.length - applied });
+        waiting.resolve({ applied, ignored: waiting.count - applied });
       }, waiting.reject);
     }
   }

@@ -59,6 +59,17 @@ export class RoomSets {
     return index < view.count && view.words[view.start + index] === room;
   }
 
+  /** Points `view` at all rooms, ascending: valid until the next call. */
+  open(handle: number, view: RunView): void {
+    if (handle === emptySet) view.count = 0;
+    else if (this.isBitmap(handle)) {
+      const bitmap = this.bitmap(handle);
+      view.words = new Uint32Array(bitmap.size);
+      view.start = 0;
+      view.count = bitmapCopy(bitmap, 0, bitmap.size, view.words);
+    } else this.runs.open(handle, view);
+  }
+
   /** @returns the set's handle from now on, or -1 when the room is in it already */
   add(handle: number, room: number): number {
     if (handle === emptySet) return this.runs.single(room);

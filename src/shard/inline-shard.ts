@@ -8,6 +8,7 @@ import { recordsPerStep } from '../base/limits.js';
 import type { Names } from '../intern/names.js';
 import type { LoadedSets, StoredState } from '../store/load.js';
 import type { Progress } from '../store/store.js';
+import type { RoomSums } from './room-sums.js';
 import { closed, shardUnavailable, type Shard } from './shard.js';
 import { ShardCore } from './shard-core.js';
 import { exactCopy, type Answers, type ShardStats } from './wire.js';
@@ -61,6 +62,16 @@ export class InlineShard implements Shard {
   async forgetRoom(room: RoomNo, first: number, end: number): Promise<number> {
     this.#checkOpen();
     return this.#core.membership.forgetRoom(room, first, end);
+  }
+
+  async list(first: number, end: number, rooms?: Uint32Array): Promise<Uint32Array> {
+    this.#checkOpen();
+    return this.#core.membership.list(first, end, rooms);
+  }
+
+  async sum(first: number, hashes: Int32Array, sums: RoomSums): Promise<void> {
+    this.#checkOpen();
+    this.#core.membership.sum(first, hashes, sums);
   }
 
   async stats(): Promise<ShardStats> {

@@ -7,13 +7,17 @@
  */
 import type { RoomNo, UserNo } from '../base/ids.js';
 import { Intersection } from '../sets/intersection.js';
+import { RunView } from '../sets/packed-runs.js';
 import { RoomSets, emptySet } from '../sets/room-sets.js';
 import type { Handles } from './handles.js';
+import type { RoomSums } from './room-sums.js';
+import { WordList } from './word-list.js';
 
 export class Membership {
   readonly #sets = new RoomSets();
   readonly #intersection = new Intersection(this.#sets);
   readonly #handles: Handles;
+  readonly #view = new RunView();
   #scratch = new Uint32Array(8);
   #count = 0;
 
@@ -89,6 +93,45 @@ export class Membership {
       if (this.set(user as UserNo, room, false)) removed += 1;
     }
     return removed;
+  }
+
+  /**
+   * Who is where, of the users from `first` to `end` (not included).
+   * @param rooms only these, ascending; without them all
+   * @returns [user, count, rooms...] of each who has any, users and rooms ascending
+   */
+  list(first: number, end: number, rooms?: Uint32Array): Uint32Array {
+    const words = new WordList();
+    const among: number[] = [];
+    for (let user = first; user < Math.min(end, this.usersEnd); user += 1) {
+      const handle = this.#handles.get(user);
+      if (handle === emptySet) continue;
+      if (rooms === undefined) {
+        this.#sets.open(handle, this.#view);
+        const { words: from, start, count } = this.#view;
+        words.push(user, count);
+        words.pushAll(from.subarray(start, start + count));
+      } else {
+        among.length = 0;
+        for (let index = 0; index < rooms.length; index += 1)
+          if (this.#sets.has(handle, rooms[index])) among.push(rooms[index]);
+        if (among.length > 0) words.push(user, among.length, ...among);
+      }
+    }
+    return words.take();
+  }
+
+  /** Adds the users from `first` on, one for each hash, to the sums of their rooms. */
+  sum(first: number, hashes: Int32Array, sums: RoomSums): void {
+    const end = Math.min(first + hashes.length, this.usersEnd);
+    for (let user = first; user < end; user += 1) {
+      const handle = this.#handles.get(user);
+      if (handle === emptySet) continue;
+      this.#sets.open(handle, this.#view);
+      const { words, start, count } = this.#view;
+      const hash = hashes[user - first];
+      for (let index = start; index < start + count; index += 1) sums.add(words[index] as RoomNo, hash);
+    }
   }
 
   /** The users who have rooms, bit u of word u/32. */

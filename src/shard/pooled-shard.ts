@@ -19,6 +19,7 @@ import { NameGrowth, type Names } from '../intern/names.js';
 import '../sets/bitmap.js';
 import type { LoadedSets, StoredState } from '../store/load.js';
 import type { Progress } from '../store/store.js';
+import type { RoomSums } from './room-sums.js';
 import { closed, shardUnavailable, type Shard } from './shard.js';
 import type { Answers, LoadAnswer, ShardStats, ShardTask } from './wire.js';
 
@@ -86,6 +87,14 @@ export class PooledShard implements Shard {
 
   async forgetRoom(room: RoomNo, first: number, end: number): Promise<number> {
     return this.#run({ kind: 'forgetRoom', room, first, end });
+  }
+
+  async list(first: number, end: number, rooms?: Uint32Array): Promise<Uint32Array> {
+    return this.#run({ kind: 'list', first, end, rooms });
+  }
+
+  async sum(first: number, hashes: Int32Array, sums: RoomSums): Promise<void> {
+    await this.#run({ kind: 'sum', first, hashes, sums: sums.shared });
   }
 
   async stats(): Promise<ShardStats> {

@@ -13,6 +13,7 @@ import type { PartitionRange, RoomNo, UserNo } from '../base/ids.js';
 import type { LoadedSets, StoredState } from '../store/load.js';
 import type { Progress } from '../store/store.js';
 import { PooledShard, type PooledShardOptions } from './pooled-shard.js';
+import type { RoomSums } from './room-sums.js';
 import { closed, shardUnavailable, type Shard } from './shard.js';
 import type { Answers, ShardStats } from './wire.js';
 
@@ -87,6 +88,16 @@ export class ReloadedShard implements Shard {
   async forgetRoom(room: RoomNo, first: number, end: number): Promise<number> {
     this.#checkAvailable();
     return this.#shard.forgetRoom(room, first, end);
+  }
+
+  async list(first: number, end: number, rooms?: Uint32Array): Promise<Uint32Array> {
+    this.#checkAvailable();
+    return this.#shard.list(first, end, rooms);
+  }
+
+  async sum(first: number, hashes: Int32Array, sums: RoomSums): Promise<void> {
+    this.#checkAvailable();
+    return this.#shard.sum(first, hashes, sums);
   }
 
   async stats(): Promise<ShardStats> {

@@ -10,6 +10,7 @@ import { PublicError } from '../base/errors.js';
 import type { PartitionRange, RoomNo, UserNo } from '../base/ids.js';
 import type { LoadedSets, StoredState } from '../store/load.js';
 import type { Progress } from '../store/store.js';
+import type { RoomSums } from './room-sums.js';
 import type { Answers, ShardStats } from './wire.js';
 
 export interface Shard {
@@ -35,6 +36,14 @@ export interface Shard {
   forgetUser(user: UserNo): Promise<number>;
   /** Goes over the users from `first` to `end`. @returns how many memberships that ended */
   forgetRoom(room: RoomNo, first: number, end: number): Promise<number>;
+  /**
+   * Who is where, of the users from `first` to `end`.
+   * @param rooms only these, ascending; without them all
+   * @returns [user, count, rooms...] of each who has any, users and rooms ascending
+   */
+  list(first: number, end: number, rooms?: Uint32Array): Promise<Uint32Array>;
+  /** Adds the users from `first` on, one for each hash, to the sums of their rooms. */
+  sum(first: number, hashes: Int32Array, sums: RoomSums): Promise<void>;
   stats(): Promise<ShardStats>;
   close(): Promise<void>;
 }

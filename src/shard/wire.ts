@@ -17,6 +17,7 @@ import type { PublicErrorCode } from '../base/errors.js';
 import type { NameChunk } from '../intern/names.js';
 import type { LoadedSets, StoredState } from '../store/load.js';
 import type { PartitionRange, RoomNo, UserNo } from '../base/ids.js';
+import type { SharedRoomSums } from './room-sums.js';
 
 export const questionKind = { page: 1, shares: 2 } as const;
 
@@ -80,6 +81,18 @@ export type ShardTask =
   | { readonly kind: 'ask' | 'apply'; readonly numbers: Uint32Array; readonly names: readonly NameChunk[] }
   | { readonly kind: 'forgetUser'; readonly user: UserNo }
   | { readonly kind: 'forgetRoom'; readonly room: RoomNo; readonly first: number; readonly end: number }
+  | {
+      readonly kind: 'list';
+      readonly first: number;
+      readonly end: number;
+      readonly rooms: Uint32Array | undefined;
+    }
+  | {
+      readonly kind: 'sum';
+      readonly first: number;
+      readonly hashes: Int32Array;
+      readonly sums: SharedRoomSums;
+    }
   | { readonly kind: 'open'; readonly partitions: PartitionRange }
   /** `progress` is shared: how much is done, and of how much. */
   | {

@@ -10,13 +10,16 @@ import { recordsPerStep } from '../base/limits.js';
 import { roomNames } from '../intern/interner.js';
 import { diskFaultOf } from '../store/disk-fault.js';
 import type { RoomSetLoad } from '../store/load.js';
+import { RoomSums } from './room-sums.js';
 import { ShardCore } from './shard-core.js';
 import { exactCopy, type Answers, type LoadAnswer, type ShardTask } from './wire.js';
 
 const names = roomNames();
 let core: ShardCore | undefined;
 
-export default function run(task: ShardTask): Answers | Uint8Array | number | Promise<LoadAnswer> {
+export default function run(
+  task: ShardTask,
+): Answers | Uint8Array | Uint32Array | number | Promise<LoadAnswer> {
   if (task.kind === 'open') {
     assert(core === undefined, 'a worker is opened once');
     core = new ShardCore(task.partitions, names);
@@ -36,6 +39,11 @@ export default function run(task: ShardTask): Answers | Uint8Array | number | Pr
       return core.membership.forgetUser(task.user);
     case 'forgetRoom':
       return core.membership.forgetRoom(task.room, task.first, task.end);
+    case 'list':
+      return core.membership.list(task.first, task.end, task.rooms);
+    case 'sum':
+      core.membership.sum(task.first, task.hashes, RoomSums.from(task.sums));
+      return 0;
     case 'stats':
       // A copy, for the same reason as `exactCopy`.
       return Uint8Array.from(pack(core.stats()));

@@ -125,12 +125,12 @@ export class LmdbStore implements Store {
     if (this.failure === undefined) await this.#openWriter();
   }
 
-  async commit({ changes, cursors }: StoreBatch): Promise<void> {
+  async commit({ changes, isSorted, cursors }: StoreBatch): Promise<void> {
     const counts = this.#nameCounts();
     const isGrown = counts.some((count, at) => count !== this.#stored[at]);
     await this.#run((writer) => ({
       kind: 'commit',
-      commit: { changes, cursors, nameCounts: isGrown ? counts : undefined },
+      commit: { changes, isSorted, cursors, nameCounts: isGrown ? counts : undefined },
       userChunks: writer.users.take(),
       roomChunks: writer.rooms.take(),
     }));

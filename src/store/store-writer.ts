@@ -32,6 +32,8 @@ export interface StoredCursor {
 export interface Commit {
   /** As shard/wire.ts lays changes out. */
   readonly changes: Uint32Array;
+  /** Whether they are by ascending user and room, each pair once. */
+  readonly isSorted?: boolean | undefined;
   /** How many names there are by now, as layout.ts counts them; undefined when there are none since the commit before. */
   readonly nameCounts?: Uint32Array | undefined;
   readonly cursors?: readonly StoredCursor[] | undefined;
@@ -112,7 +114,7 @@ export class StoreWriter {
   }
 
   /** @throws PublicError FULL, UNAVAILABLE, and what the disk answers; nothing is written then */
-  commit({ changes, nameCounts, cursors = [] }: Commit): void {
+  commit({ changes, isSorted = false, nameCounts, cursors = [] }: Commit): void {
     const { bytes } = this.#environment;
     const { bytesMax } = this.#limits;
     if (bytes >= bytesMax) {
@@ -123,9 +125,12 @@ export class StoreWriter {
     }
     const { recent } = this.#environment;
     const number = this.#collected.commitsEnd;
+    // Several users fall on a page when they come in order, and nothing older is left to be folded after these.
+    const isFolded = isSorted && this.#folding === undefined && this.#collected.changes.count === 0;
     this.#write(() => {
       if (nameCounts !== undefined) this.#names.write(nameCounts);
-      if (changes.length > 0)
+      if (isFolded) this.#foldSorted(changes);
+      else if (changes.length > 0)
         recent.put(number, new Uint8Array(changes.buffer, changes.byteOffset, changes.byteLength));
       for (const { source, value } of cursors) this.#environment.putBytes(cursorKey(source), value);
     });
@@ -133,7 +138,8 @@ export class StoreWriter {
       this.#names.stored(nameCounts);
       this.#userCount = nameCounts[userCountAt];
     }
-    if (changes.length === 0) return;
+    if (isFolded) this.#addCounts();
+    if (isFolded || changes.length === 0) return;
     this.#collected.changes.add(changes);
     this.#collected.commitsEnd += 1;
     this.#beginFolding();
@@ -156,21 +162,14 @@ export class StoreWriter {
       this.#write(() => {
         folded = this.#foldChanges(generation.changes, changesMax);
         folded += this.#removeFolded(generation, changesMax - folded);
-        const { memberships, users } = this.#counts;
-        this.#environment.putMeta('counts', {
-          memberships: memberships + this.#records.memberships,
-          users: users + this.#records.users,
-        });
+        this.#environment.putMeta('counts', this.#nextCounts());
       });
     } catch (error) {
       this.#position = before;
       this.#sorted = undefined;
       throw error;
     }
-    this.#counts = {
-      memberships: this.#counts.memberships + this.#records.memberships,
-      users: this.#counts.users + this.#records.users,
-    };
+    this.#addCounts();
     for (let bucket = before.bucket; bucket < this.#position.bucket; bucket += 1)
       generation.changes.drop(bucket);
     this.#debt = Math.max(0, this.#debt - folded);
@@ -178,6 +177,30 @@ export class StoreWriter {
     this.#folding = undefined;
     this.#debt = 0;
     this.#beginFolding();
+  }
+
+  #foldSorted(changes: Uint32Array): void {
+    const words = Uint32Array.from({ length: changes.length / 2 }, (_, index) => changes[index * 2 + 1]);
+    for (let from = 0; from < words.length;) {
+      const user = changes[from * 2];
+      let end = from + 1;
+      while (end < words.length && changes[end * 2] === user) end += 1;
+      this.#records.fold(user, words, from, end);
+      from = end;
+    }
+    this.#environment.putMeta('counts', this.#nextCounts());
+  }
+
+  /** What is there once the transaction has ended. */
+  #nextCounts(): StoredCounts {
+    return {
+      memberships: this.#counts.memberships + this.#records.memberships,
+      users: this.#counts.users + this.#records.users,
+    };
+  }
+
+  #addCounts(): void {
+    this.#counts = this.#nextCounts();
   }
 
   #write(change: () => void): void {

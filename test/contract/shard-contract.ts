@@ -7,6 +7,7 @@ import type { Interner } from '../../src/intern/interner.js';
 import { roomInterner } from '../../src/intern/interner.js';
 import type { Names } from '../../src/intern/names.js';
 import { packedCountMax } from '../../src/sets/thresholds.js';
+import { RoomSums } from '../../src/shard/room-sums.js';
 import type { Shard } from '../../src/shard/shard.js';
 import { changeWord, pageQuestion, sharesQuestion } from '../../src/shard/wire.js';
 import { AnswerReader, type PageAnswer } from '../shard/answer-reader.js';
@@ -317,6 +318,51 @@ export function describeShard(name: string, open: OpenShard): void {
       });
     });
 
+    describe('lists and sums', () => {
+      let list: RoomNo[];
+      beforeEach(async () => {
+        list = numbered(packedCountMax + 10);
+        await shard.apply(changes(alice, list));
+        await shard.apply(changes(bob, list.slice(3, 5)));
+        await shard.apply(changes(dave, [list[4]]));
+      });
+
+      test('list says where each of some users is, by user and room', async () => {
+        expect([...(await shard.list(0, 10))]).toEqual([
+          ...[alice, list.length, ...list],
+          ...[bob, 2, list[3], list[4]],
+          ...[dave, 1, list[4]],
+        ]);
+        expect([...(await shard.list(bob, dave))]).toEqual([bob, 2, list[3], list[4]]);
+        expect([...(await shard.list(5, 1_000_000))]).toEqual([]);
+      });
+
+      test('list of some rooms leaves out who is in none of them', async () => {
+        const rooms = Uint32Array.from([list[0], list[4]]);
+        expect([...(await shard.list(0, 10, rooms))]).toEqual([
+          ...[alice, 2, list[0], list[4]],
+          ...[bob, 1, list[4]],
+          ...[dave, 1, list[4]],
+        ]);
+        expect([...(await shard.list(bob, 10, Uint32Array.from([list[0]])))]).toEqual([]);
+      });
+
+      test('sum adds a hash for each member, and passes over rooms that got their name later', async () => {
+        const sums = RoomSums.of(rooms.names);
+        const [late] = named('!late:x');
+        await shard.apply(changes(bob, [late]));
+        await shard.sum(alice, Int32Array.from([-7, 100]), sums);
+        await shard.sum(carol, Int32Array.from([1000, 2 ** 31 - 1]), sums);
+        expect([...sums.rooms()]).toEqual(list);
+        expect(sums.take(list[0])).toEqual({ count: 1, hash: -7 });
+        expect(sums.take(list[3])).toEqual({ count: 2, hash: 93 });
+        expect(sums.take(list[4])).toEqual({ count: 3, hash: 93 + 2 ** 31 - 1 });
+        expect(sums.take(late)).toEqual({ count: 0, hash: 0 });
+        expect(sums.take(list[0])).toEqual({ count: 0, hash: 0 });
+        expect([...sums.rooms()]).toEqual(list.filter((_, index) => ![0, 3, 4].includes(index)));
+      });
+    });
+
     test('stats count memberships, bitmaps and bytes', async () => {
       const list = numbered(packedCountMax + 1);
       await shard.apply(changes(alice, list));
@@ -359,6 +405,8 @@ export function describeShard(name: string, open: OpenShard): void {
         () => shard.apply(changes(alice, [room])),
         () => shard.forgetUser(alice),
         () => shard.forgetRoom(room, 0, 10),
+        () => shard.list(0, 10),
+        () => shard.sum(1, Int32Array.from([1]), RoomSums.of(rooms.names)),
         () => shard.stats(),
       ];
       for (const call of calls) await expect(call()).rejects.toMatchObject({ code: 'UNAVAILABLE' });

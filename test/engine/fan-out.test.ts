@@ -47,6 +47,8 @@ class HeldShard implements Shard {
   load = this.apply;
   forgetUser = this.apply;
   forgetRoom = this.apply;
+  list = this.apply;
+  sum = this.apply;
   stats = this.apply;
   close = this.apply;
 }

@@ -25,6 +25,7 @@ export class CopyRows {
   read(piece: Buffer): Change[] {
     const end = piece.lastIndexOf(newline) + 1;
     if (end === 0) {
+      if (piece.length === 0) return [];
       this.#rest = this.#rest === undefined ? piece : Buffer.concat([this.#rest, piece]);
       return [];
     }

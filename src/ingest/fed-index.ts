@@ -1,0 +1,45 @@
+/** The index as one live source has it: what it changes is committed under its name. */
+import type { Change } from '../base/change.js';
+import type { MembershipEngine } from '../engine/engine.js';
+import type { FedIndex, Replacement, RoomTotals } from '../source/fed-index.js';
+import type { Store } from '../store/store.js';
+import type { Ingest } from './ingest.js';
+import { ShadowReplacement } from './shadow-replacement.js';
+
+export class IngestedIndex implements FedIndex {
+  readonly #source: string;
+  readonly #engine: MembershipEngine;
+  readonly #ingest: Ingest;
+  readonly #store: Pick<Store, 'cursor'>;
+
+  constructor(
+    source: string,
+    { engine, ingest, store }: { engine: MembershipEngine; ingest: Ingest; store: Pick<Store, 'cursor'> },
+  ) {
+    this.#source = source;
+    this.#engine = engine;
+    this.#ingest = ingest;
+    this.#store = store;
+  }
+
+  get cursor(): Uint8Array | undefined {
+    return this.#store.cursor(this.#source);
+  }
+
+  async apply(changes: readonly Change[], cursor?: Uint8Array): Promise<number> {
+    const stored = cursor === undefined ? undefined : { source: this.#source, value: cursor };
+    return (await this.#ingest.apply(changes, stored)).applied;
+  }
+
+  async replace(): Promise<Replacement> {
+    return ShadowReplacement.begin(this.#source, this.#engine, this.#ingest);
+  }
+
+  async membersOf(roomIds: readonly string[]): Promise<Map<string, string[]>> {
+    return this.#engine.membersOf(roomIds);
+  }
+
+  async sumRooms(hashOf: (userId: string) => number): Promise<RoomTotals> {
+    return this.#engine.sumRooms(hashOf);
+  }
+}

@@ -1,0 +1,104 @@
+/**
+ * Replaces all memberships: they are gathered in a shadow of the engine, and then what differs is committed and applied, in
+ * the order of users. The numbering stays, so page tokens live on.
+ *
+ * Promise: until `finish` nothing has changed. A difference of up to `changesAtOnceMax` is one commit. A larger one is several,
+ * and while they are made the cursor says `unfinished`: a process that dies then finds part of both states.
+ * Cost: as much memory as memberships take, until it is closed.
+ */
+import type { Change } from '../base/change.js';
+import { changesAtOnceMax, changesPerReplacementCommit, joinsPerNamesCommit } from '../base/limits.js';
+import type { MembershipEngine } from '../engine/engine.js';
+import type { Shadow } from '../engine/shadow.js';
+import type { Replaced, Replacement } from '../source/fed-index.js';
+import type { Ingest } from './ingest.js';
+
+const nothing = { words: new Uint32Array(0), isSorted: true };
+
+export class ShadowReplacement implements Replacement {
+  readonly #source: string;
+  readonly #engine: MembershipEngine;
+  readonly #ingest: Ingest;
+  readonly #shadow: Shadow;
+  /** Joins whose names are not stored yet. */
+  #unstored = 0;
+  /** The last ones, which may be under way still. */
+  #applying: Promise<unknown> = Promise.resolve();
+
+  static async begin(source: string, engine: MembershipEngine, ingest: Ingest): Promise<ShadowReplacement> {
+    return new ShadowReplacement(source, engine, ingest, await engine.openShadow());
+  }
+
+  private constructor(source: string, engine: MembershipEngine, ingest: Ingest, shadow: Shadow) {
+    this.#source = source;
+    this.#engine = engine;
+    this.#ingest = ingest;
+    this.#shadow = shadow;
+  }
+
+  async add(joins: readonly Change[]): Promise<void> {
+    const words = await this.#engine.number(joins);
+    // While those before travel to the shadow, these got their numbers.
+    await this.#applying;
+    this.#applying = this.#shadow.apply(words);
+    // Whoever awaits it hears of it.
+    this.#applying.catch(() => undefined);
+    this.#unstored += joins.length;
+    if (this.#unstored < joinsPerNamesCommit) return;
+    this.#unstored = 0;
+    // Or all names would be in the transaction of the first change.
+    await this.#ingest.applyNumbered(nothing);
+  }
+
+  async finish(cursors: {
+    readonly unfinished: Uint8Array;
+    readonly finished: Uint8Array;
+  }): Promise<Replaced> {
+    await this.#applying;
+    const cursorOf = (value: Uint8Array): { source: string; value: Uint8Array } => ({
+      source: this.#source,
+      value,
+    });
+    let pieces: Uint32Array[] = [];
+    /** Words in the pieces. */
+    let waiting = 0;
+    let isUnfinished = false;
+    let joined = 0;
+    let left = 0;
+    const flush = async (finished?: Uint8Array): Promise<void> => {
+      const words = concatenated(pieces, waiting);
+      pieces = [];
+      waiting = 0;
+      await this.#ingest.applyNumbered(
+        { words, isSorted: true },
+        finished === undefined ? undefined : cursorOf(finished),
+      );
+    };
+    for await (const changes of this.#engine.differences(this.#shadow)) {
+      for (let at = 1; at < changes.length; at += 2) joined += changes[at] & 1;
+      pieces.push(changes);
+      waiting += changes.length;
+      left = left + changes.length / 2;
+      if (waiting / 2 < (isUnfinished ? changesPerReplacementCommit : changesAtOnceMax)) continue;
+      if (!isUnfinished) await this.#ingest.applyNumbered(nothing, cursorOf(cursors.unfinished));
+      isUnfinished = true;
+      await flush();
+    }
+    await flush(cursors.finished);
+    return { joined, left: left - joined };
+  }
+
+  async close(): Promise<void> {
+    await this.#shadow.close();
+  }
+}
+
+function concatenated(pieces: readonly Uint32Array[], length: number): Uint32Array {
+  const words = new Uint32Array(length);
+  let at = 0;
+  for (const piece of pieces) {
+    words.set(piece, at);
+    at += piece.length;
+  }
+  return words;
+}

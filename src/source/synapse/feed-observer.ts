@@ -1,0 +1,28 @@
+/** What a feed tells while it works, for the log and for who watches a start. */
+
+export interface FeedObserver {
+  /** Rows of about so many have been copied. */
+  copying(rows: number, about: number): void;
+  /** @param why all memberships were copied */
+  copied(copied: {
+    readonly why: string;
+    readonly rows: number;
+    readonly joined: number;
+    readonly left: number;
+    readonly seconds: number;
+  }): void;
+  /** Changes are followed from here, again or for the first time. */
+  following(position: number): void;
+  /** It is tried again until it works. */
+  failed(message: string): void;
+  /** The database is not the one that was read before: all is copied anew. */
+  notTheSame(message: string): void;
+  /** Ids that never appeared are not looked for any more. */
+  gapsRetired(ids: number): void;
+  /** The index did not have what the database has, and was put right. */
+  repaired(rooms: number, memberships: number): void;
+  /** Rooms were purged, and are empty now. */
+  swept(rooms: number): void;
+  /** Something that the operator may want to change; said once. */
+  advice(message: string): void;
+}

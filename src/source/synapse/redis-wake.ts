@@ -1,0 +1,61 @@
+/**
+ * Listens to what Synapse's workers tell each other through Redis, and says when it may be worth to look. Nothing that it hears is
+ * believed: the database is asked. The only import of ioredis.
+ *
+ * Access tokens pass on this channel (rows of the caches stream): a line is looked at by its beginning, and never kept, logged or
+ * handed on. What comes of it is one of two calls without arguments.
+ */
+import { Redis } from 'ioredis';
+
+export interface RedisOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly user?: string | undefined;
+  readonly password?: string | undefined;
+}
+
+export interface RedisListener {
+  /** Some room's state was changed. */
+  onChange(): void;
+  /** Some room may have been purged. */
+  onPurge(): void;
+  /** It cannot be listened to; said once for each reason. It is tried again. */
+  onFault(message: string): void;
+}
+
+const retryMsMax = 5_000;
+
+export class RedisWake {
+  readonly #redis: Redis;
+
+  constructor({ host, port, user, password }: RedisOptions, serverName: string, listener: RedisListener) {
+    this.#redis = new Redis({
+      host,
+      port,
+      ...(user === undefined ? {} : { username: user }),
+      ...(password === undefined ? {} : { password }),
+      // No commands but SUBSCRIBE: an account may be allowed nothing else.
+      enableReadyCheck: false,
+      maxRetriesPerRequest: null,
+      retryStrategy: (times) => Math.min(times * 100, retryMsMax),
+    });
+    const said = new Set<string>();
+    const fault = (error: Error): void => {
+      if (said.has(error.message)) return;
+      said.add(error.message);
+      listener.onFault(error.message);
+    };
+    this.#redis.on('error', fault);
+    this.#redis.on('message', (_channel: string, line: string) => {
+      if (line.startsWith('RDATA events ')) {
+        if (line.includes('["state')) listener.onChange();
+      } else if (line.startsWith('RDATA un_partial_stated_room ')) listener.onChange();
+      else if (line.startsWith('RDATA caches ') && line.includes('["dr_cache_fake"')) listener.onPurge();
+    });
+    this.#redis.subscribe(serverName).catch(fault);
+  }
+
+  close(): void {
+    this.#redis.disconnect();
+  }
+}
