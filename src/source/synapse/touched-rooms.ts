@@ -23,7 +23,7 @@ export class TouchedRooms {
     return this.#rooms.has(roomId);
   }
 
-  get isEverything(): boolean {
+  isEverything(): boolean {
     return this.#isEverything;
   }
 

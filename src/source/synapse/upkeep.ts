@@ -215,7 +215,7 @@ export class Upkeep {
         if (total.count !== count || total.hash !== hash) differing.set(roomId, Math.max(count, total.count));
       }
       this.#counts.roomsCompared += rows.length;
-      if (touched.isEverything)
+      if (touched.isEverything())
         throw new Error('too much was changed during a reconciliation: it begins anew');
       if (end === null) break;
       after = end;
@@ -226,7 +226,7 @@ export class Upkeep {
     await settled();
     this.#counts.runs += 1;
     this.#counts.roomsSkipped += touched.size;
-    if (touched.isEverything) throw new Error('all was copied during a reconciliation: it begins anew');
+    if (touched.isEverything()) throw new Error('all was copied during a reconciliation: it begins anew');
     for (const roomId of differing.keys()) if (touched.has(roomId)) differing.delete(roomId);
     const { rooms, memberships } = await this.#repair(differing);
     this.#counts.roomsDrifted += rooms;
