@@ -55,9 +55,10 @@ const gapIdsQuery = tables
   )
   .join(' UNION ALL ');
 
+/** The sequence gives out 2 first. */
 const highestQuery = `SELECT greatest(${tables
   .map(([table, column]) => `(SELECT max(${column}) FROM ${table})`)
-  .join(', ')}, 0)::float8 AS high`;
+  .join(', ')}, 1)::float8 AS high`;
 
 /** What is above the highest id so far, as far as one poll goes. */
 export async function newIds(connection: Connection, above: number): Promise<NewIds> {

@@ -142,7 +142,8 @@ export class Upkeep {
       await this.#sweep(connection);
       this.#sweepAtMs = clock.monotonicMs() + sweepIntervalMs;
     }
-    await this.#pause.between(0, lookEveryMs);
+    const leastMs = Math.min(reconcileIntervalMs ?? Infinity, sweepIntervalMs ?? Infinity);
+    await this.#pause.between(0, Math.min(lookEveryMs, leastMs));
   }
 
   /** The last purge that Synapse told its workers of; undefined when the role may not see that, or there was none. */

@@ -1,0 +1,113 @@
+/**
+ * The feed in this process, into an engine with or without a store, so that a test can look at everything. It can be ended and begun
+ * again on what it has stored.
+ */
+import { onTestFinished } from 'vitest';
+import { systemClock } from '../../src/base/clock.js';
+import { MembershipEngine } from '../../src/engine/engine.js';
+import { IngestedIndex } from '../../src/ingest/fed-index.js';
+import { Ingest } from '../../src/ingest/ingest.js';
+import type { FeedObserver } from '../../src/source/synapse/feed-observer.js';
+import { SynapseFeed, type SynapseOptions } from '../../src/source/synapse/feed.js';
+import { LmdbStore } from '../../src/store/lmdb-store.js';
+import { MemoryStore } from '../../src/store/memory-store.js';
+import type { Store } from '../../src/store/store.js';
+import type { PostgresServer } from '../servers/postgres-server.js';
+
+export interface FedOptions extends Partial<SynapseOptions> {
+  readonly shards?: number;
+  /** Folder of a store; without it nothing outlives the process. */
+  readonly directory?: string;
+}
+
+/** What the feed told, in order. */
+export type Told = {
+  readonly [What in keyof FeedObserver]: [What, ...Parameters<FeedObserver[What]>];
+}[keyof FeedObserver];
+
+export class FedEngine {
+  readonly engine: MembershipEngine;
+  readonly feed: SynapseFeed;
+  readonly index: IngestedIndex;
+  readonly told: Told[];
+  readonly #store: Store;
+
+  private constructor(
+    engine: MembershipEngine,
+    feed: SynapseFeed,
+    index: IngestedIndex,
+    store: Store,
+    told: Told[],
+  ) {
+    this.engine = engine;
+    this.feed = feed;
+    this.index = index;
+    this.#store = store;
+    this.told = told;
+  }
+
+  /** Begins to feed; it ends with the test. */
+  static async open(
+    { host, port, superuser: user, password }: PostgresServer,
+    database: string,
+    { shards = 0, directory, ...options }: FedOptions = {},
+  ): Promise<FedEngine> {
+    const store = directory === undefined ? new MemoryStore() : await LmdbStore.open({ directory });
+    const engine = await MembershipEngine.load(store, { shards, onProgress: () => undefined });
+    const index = new IngestedIndex('synapse', { engine, ingest: new Ingest(engine, store), store });
+    const told: Told[] = [];
+    const feed = new SynapseFeed(
+      {
+        postgres: { host, port, user, password, database },
+        serverName: 'example.org',
+        pollIntervalMs: 5,
+        // What repairs would hide what the feed lost.
+        reconcileIntervalMs: null,
+        sweepIntervalMs: null,
+        ...options,
+      },
+      { index, observer: observerInto(told), clock: systemClock },
+    );
+    feed.start();
+    const fed = new FedEngine(engine, feed, index, store, told);
+    onTestFinished(() => fed.close());
+    return fed;
+  }
+
+  /** May be called twice. */
+  async close(): Promise<void> {
+    await this.feed.close();
+    await this.engine.close();
+    await this.#store.close();
+  }
+
+  /** Who is joined where, as `room user`, sorted. */
+  async memberships(): Promise<string[]> {
+    const roomIds = [...(await this.index.sumRooms(() => 0)).roomIds()];
+    const pairs: string[] = [];
+    while (roomIds.length > 0) {
+      for (const [roomId, userIds] of await this.index.membersOf(roomIds.splice(0, 256)))
+        pairs.push(...userIds.map((userId) => `${roomId} ${userId}`));
+    }
+    return pairs.sort();
+  }
+}
+
+function observerInto(told: Told[]): FeedObserver {
+  const tell =
+    <What extends keyof FeedObserver>(what: What) =>
+    (...words: Parameters<FeedObserver[What]>): void => {
+      told.push([what, ...words] as unknown as Told);
+    };
+  return {
+    copying: tell('copying'),
+    copied: tell('copied'),
+    following: tell('following'),
+    failed: tell('failed'),
+    notTheSame: tell('notTheSame'),
+    gapsRetired: tell('gapsRetired'),
+    repaired: tell('repaired'),
+    swept: tell('swept'),
+    advice: tell('advice'),
+  };
+}
