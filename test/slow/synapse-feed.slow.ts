@@ -10,6 +10,7 @@ import { expectSameMemberships } from '../synapse/agreement.js';
 import { FeedTest, waiting } from '../synapse/feed-test.js';
 import { whatIsMissing } from '../synapse/installed-synapse.js';
 import { register } from '../synapse/matrix-client.js';
+import type { Sidecar } from '../synapse/sidecar.js';
 
 const operations = Number(process.env.FEED_OPERATIONS ?? 200);
 const seed = Number(process.env.FEED_SEED ?? Date.now() % 2 ** 31);
@@ -71,6 +72,21 @@ describe.skipIf(missing !== undefined)(`a feed of a real Synapse ${missing ?? ''
       waiting,
     );
     await feed.expectAgreement(sidecar);
+  });
+
+  test('a sidecar that copies everything while a persist stalls has it too', async () => {
+    const stalled = await feed.alice.createRoom();
+    const goOn = await feed.stalledJoin(stalled);
+    let sidecar: Sidecar;
+    try {
+      // Numbers above those in flight are taken, so that these are below what is copied.
+      await feed.bob.join(await feed.alice.createRoom());
+      sidecar = await feed.openSidecar();
+      expect(await feed.sharedRooms(sidecar)).not.toContain(stalled);
+    } finally {
+      await goOn();
+    }
+    await feed.waitUntilShared(sidecar, stalled);
   });
 
   test('a sidecar that is killed while a persist stalls has it after its next start', async () => {
