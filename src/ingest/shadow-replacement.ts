@@ -13,6 +13,13 @@ import type { Shadow } from '../engine/shadow.js';
 import type { Replaced, Replacement } from '../source/fed-index.js';
 import type { Ingest } from './ingest.js';
 
+/** What limits.ts says of each. */
+export interface ReplacementBounds {
+  readonly changesAtOnceMax: number;
+  readonly changesPerReplacementCommit: number;
+  readonly joinsPerNamesCommit: number;
+}
+
 const nothing = { words: new Uint32Array(0), isSorted: true };
 
 export class ShadowReplacement implements Replacement {
@@ -20,16 +27,29 @@ export class ShadowReplacement implements Replacement {
   readonly #engine: MembershipEngine;
   readonly #ingest: Ingest;
   readonly #shadow: Shadow;
+  readonly #bounds: ReplacementBounds;
   /** Joins whose names are not stored yet. */
   #unstored = 0;
   /** The last ones, which may be under way still. */
   #applying: Promise<unknown> = Promise.resolve();
 
-  static async begin(source: string, engine: MembershipEngine, ingest: Ingest): Promise<ShadowReplacement> {
-    return new ShadowReplacement(source, engine, ingest, await engine.openShadow());
+  static async begin(
+    source: string,
+    engine: MembershipEngine,
+    ingest: Ingest,
+    bounds: ReplacementBounds = { changesAtOnceMax, changesPerReplacementCommit, joinsPerNamesCommit },
+  ): Promise<ShadowReplacement> {
+    return new ShadowReplacement(source, engine, ingest, await engine.openShadow(), bounds);
   }
 
-  private constructor(source: string, engine: MembershipEngine, ingest: Ingest, shadow: Shadow) {
+  private constructor(
+    source: string,
+    engine: MembershipEngine,
+    ingest: Ingest,
+    shadow: Shadow,
+    bounds: ReplacementBounds,
+  ) {
+    this.#bounds = bounds;
     this.#source = source;
     this.#engine = engine;
     this.#ingest = ingest;
@@ -44,7 +64,7 @@ export class ShadowReplacement implements Replacement {
     // Whoever awaits it hears of it.
     this.#applying.catch(() => undefined);
     this.#unstored += joins.length;
-    if (this.#unstored < joinsPerNamesCommit) return;
+    if (this.#unstored < this.#bounds.joinsPerNamesCommit) return;
     this.#unstored = 0;
     // Or all names would be in the transaction of the first change.
     await this.#ingest.applyNumbered(nothing);
@@ -59,32 +79,39 @@ export class ShadowReplacement implements Replacement {
       source: this.#source,
       value,
     });
+    const { changesAtOnceMax: atOnce, changesPerReplacementCommit: perPart } = this.#bounds;
     let pieces: Uint32Array[] = [];
     /** Words in the pieces. */
     let waiting = 0;
     let isUnfinished = false;
     let joined = 0;
     let left = 0;
+    /** The last commit, which may be under way while the next changes are looked for. */
+    let committing: Promise<unknown> = Promise.resolve();
     const flush = async (finished?: Uint8Array): Promise<void> => {
       const words = concatenated(pieces, waiting);
       pieces = [];
       waiting = 0;
-      await this.#ingest.applyNumbered(
+      await committing;
+      committing = this.#ingest.applyNumbered(
         { words, isSorted: true },
         finished === undefined ? undefined : cursorOf(finished),
       );
+      // Whoever awaits it hears of it.
+      committing.catch(() => undefined);
     };
     for await (const changes of this.#engine.differences(this.#shadow)) {
       for (let at = 1; at < changes.length; at += 2) joined += changes[at] & 1;
       pieces.push(changes);
       waiting += changes.length;
       left = left + changes.length / 2;
-      if (waiting / 2 < (isUnfinished ? changesPerReplacementCommit : changesAtOnceMax)) continue;
+      if (waiting / 2 < (isUnfinished ? perPart : atOnce)) continue;
       if (!isUnfinished) await this.#ingest.applyNumbered(nothing, cursorOf(cursors.unfinished));
       isUnfinished = true;
       await flush();
     }
     await flush(cursors.finished);
+    await committing;
     return { joined, left: left - joined };
   }
 

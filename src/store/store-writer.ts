@@ -180,7 +180,8 @@ export class StoreWriter {
   }
 
   #foldSorted(changes: Uint32Array): void {
-    const words = Uint32Array.from({ length: changes.length / 2 }, (_, index) => changes[index * 2 + 1]);
+    const words = new Uint32Array(changes.length / 2);
+    for (let index = 0; index < words.length; index += 1) words[index] = changes[index * 2 + 1];
     for (let from = 0; from < words.length;) {
       const user = changes[from * 2];
       let end = from + 1;
