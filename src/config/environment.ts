@@ -40,7 +40,7 @@ function readVariable(key: Key, text: string): { value: unknown } | { fault: str
   if (text === '')
     return { fault: `${key.name} is given as an empty text; unset the variable, or give it a value` };
   if (text === 'null' && key.nullable) return { value: null };
-  if (key.kind === 'text') return { value: text };
+  if (key.kind === 'text' || (key.kind === 'text or json' && !text.startsWith('{'))) return { value: text };
   if (key.kind === 'scalar') {
     if (text === 'true' || text === 'false') return { value: text === 'true' };
     return { value: /^-?\d+(\.\d+)?$/.test(text) ? Number(text) : text };

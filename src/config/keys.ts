@@ -17,7 +17,7 @@ export interface Key extends KeyText {
   readonly name: string;
   readonly variable: string;
   /** How text from the environment is read. */
-  readonly kind: 'text' | 'scalar' | 'json';
+  readonly kind: 'text' | 'scalar' | 'json' | 'text or json';
   /** Keys inside; empty for a value. */
   readonly children: readonly string[];
   readonly nullable: boolean;
@@ -67,6 +67,8 @@ function walk(object: z.ZodObject, above: readonly string[]): Key[] {
 
 function kindOf(inner: z.ZodType): Key['kind'] {
   if (inner instanceof z.ZodString || inner instanceof z.ZodEnum) return 'text';
+  if (inner instanceof z.ZodUnion && inner.options.some((option) => option instanceof z.ZodObject))
+    return 'text or json';
   return inner instanceof z.ZodObject || inner instanceof z.ZodRecord ? 'json' : 'scalar';
 }
 

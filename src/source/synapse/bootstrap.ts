@@ -62,7 +62,8 @@ async function positionNow(connection: Connection, clock: Clock): Promise<Positi
   const nowMs = clock.nowMs();
   const high = await highestId(connection);
   const announced = (await announcedId(connection)) ?? 0;
-  const from = Math.max(Math.min(high - bootstrapLookBackMin, announced), high - bootstrapLookBackMax, 0);
+  // The sequence gives out 2 first.
+  const from = Math.max(Math.min(high - bootstrapLookBackMin, announced), high - bootstrapLookBackMax, 1);
   const missing = await missingIds(connection, from, high, gapRangesMax);
   return {
     high,

@@ -5,6 +5,7 @@
 import { type Finding, ok, warn } from '../../base/finding.js';
 import type { Check, Subject } from './check.js';
 import type { Connection } from './connection.js';
+import { canCompareHashes } from './hash-check.js';
 
 /** Of the tables, as Synapse counts them: what the feed was tested with, and what Synapse says is close enough to that. */
 const schemaTested = { version: 94, compatVersion: 84 };
@@ -21,6 +22,7 @@ export const contentChecks: readonly Check[] = [
   { name: 'synapse_updates', tables: ['background_updates'], look: examineUpdates },
   { name: 'synapse_writers', tables: ['stream_positions'], look: examineWriters },
   { name: 'synapse_memberships', tables: ['current_state_events'], look: examineMemberships },
+  { name: 'synapse_hashes', look: examineHashes },
   { name: 'server_name', tables: ['current_state_events'], look: examineServerName },
 ];
 
@@ -115,6 +117,18 @@ const sampleSql = `
     SELECT state_key FROM current_state_events c
     WHERE c.room_id = rooms_seen.room_id AND type = 'm.room.member' AND membership = 'join' LIMIT ${membersSampled}
   ) AS m`;
+
+async function examineHashes(connection: Connection): Promise<Finding[]> {
+  const name = 'synapse_hashes';
+  return (await canCompareHashes(connection))
+    ? [ok(name, 'rooms can be compared by a hash of their members')]
+    : [
+        warn(
+          name,
+          'this PostgreSQL hashes texts in another way: rooms are compared by how many are joined alone',
+        ),
+      ];
+}
 
 async function examineServerName(connection: Connection, { serverName }: Subject): Promise<Finding[]> {
   const name = 'server_name';

@@ -6,13 +6,14 @@
  * Cost: one connection and a dozen queries; one that takes longer than 5 s is given up, by the server as well.
  */
 import { messageOf } from '../../base/errors.js';
-import { fail, type Finding } from '../../base/finding.js';
+import { fail, type Finding, ok } from '../../base/finding.js';
 import type { Check, Subject } from './check.js';
 import { Connection, placeOf, type PostgresOptions } from './connection.js';
 import { accessChecks } from './examine-access.js';
 import { contentChecks } from './examine-content.js';
 import { serverChecks } from './examine-server.js';
 import { postgresFault } from './postgres-fault.js';
+import { redisFault, type RedisOptions } from './redis-wake.js';
 
 const statementMsMax = 5_000;
 /** The server gives up first: it can say what it waited for. */
@@ -21,6 +22,24 @@ const patience = { connectMsMax: 5_000, silenceMsMax: 6_000 };
 const checks: readonly Check[] = [...serverChecks, ...accessChecks, ...contentChecks];
 
 export async function examineSynapse(options: {
+  readonly postgres: PostgresOptions;
+  readonly serverName: string;
+  readonly redis?: RedisOptions | undefined;
+}): Promise<Finding[]> {
+  const { redis, serverName } = options;
+  const database = await examineDatabase(options);
+  return redis === undefined ? database : [...database, await examineRedis(redis, serverName)];
+}
+
+async function examineRedis(redis: RedisOptions, serverName: string): Promise<Finding> {
+  const place = `${redis.host}:${redis.port}`;
+  const fault = await redisFault(redis, serverName);
+  return fault === undefined
+    ? ok('redis', `${place} lets it listen to channel ${serverName}`)
+    : fail('redis', `${place}: ${fault}; correct source.synapse.redis, or leave it out: it is not needed`);
+}
+
+async function examineDatabase(options: {
   readonly postgres: PostgresOptions;
   readonly serverName: string;
 }): Promise<Finding[]> {

@@ -6,6 +6,7 @@
  * handed on. What comes of it is one of two calls without arguments.
  */
 import { Redis } from 'ioredis';
+import { messageOf } from '../../base/errors.js';
 
 export interface RedisOptions {
   readonly host: string;
@@ -24,18 +25,14 @@ export interface RedisListener {
 }
 
 const retryMsMax = 5_000;
+const answerMsMax = 5_000;
 
 export class RedisWake {
   readonly #redis: Redis;
 
-  constructor({ host, port, user, password }: RedisOptions, serverName: string, listener: RedisListener) {
+  constructor(options: RedisOptions, serverName: string, listener: RedisListener) {
     this.#redis = new Redis({
-      host,
-      port,
-      ...(user === undefined ? {} : { username: user }),
-      ...(password === undefined ? {} : { password }),
-      // No commands but SUBSCRIBE: an account may be allowed nothing else.
-      enableReadyCheck: false,
+      ...connectionOf(options),
       maxRetriesPerRequest: null,
       retryStrategy: (times) => Math.min(times * 100, retryMsMax),
     });
@@ -58,4 +55,39 @@ export class RedisWake {
   close(): void {
     this.#redis.disconnect();
   }
+}
+
+/** Why it cannot be listened to, after one try; undefined when it can. */
+export async function redisFault(options: RedisOptions, serverName: string): Promise<string | undefined> {
+  const redis = new Redis({
+    ...connectionOf(options),
+    lazyConnect: true,
+    connectTimeout: answerMsMax,
+    commandTimeout: answerMsMax,
+    maxRetriesPerRequest: 0,
+    retryStrategy: () => null,
+  });
+  // Each failure comes to the call that it ends, too.
+  let last: Error | undefined;
+  redis.on('error', (error: Error) => (last = error));
+  try {
+    await redis.connect();
+    await redis.subscribe(serverName);
+    return undefined;
+  } catch (error) {
+    return messageOf(last ?? error);
+  } finally {
+    redis.disconnect();
+  }
+}
+
+function connectionOf({ host, port, user, password }: RedisOptions) {
+  return {
+    host,
+    port,
+    ...(user === undefined ? {} : { username: user }),
+    ...(password === undefined ? {} : { password }),
+    // It asks INFO, and an account may be allowed nothing but SUBSCRIBE.
+    enableReadyCheck: false,
+  };
 }

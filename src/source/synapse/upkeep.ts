@@ -17,6 +17,7 @@ import type { ReconcileStatus } from '../source-status.js';
 import { membersPerRepairMax, roomsPerQuery, upkeepPause } from './bounds.js';
 import type { Connection } from './connection.js';
 import type { FeedObserver } from './feed-observer.js';
+import { canCompareHashes } from './hash-check.js';
 import { isJoined, membershipsOfRooms } from './memberships-query.js';
 import { Pause } from './pause.js';
 import { hashText } from './room-hash.js';
@@ -112,13 +113,8 @@ export class Upkeep {
   }
 
   async #prepare(connection: Connection): Promise<void> {
-    const texts = ['', '@alice:example.org', '@ä🎉:a-server-name-of-more-than-twelve-bytes.example.org'];
-    const rows = await connection.query<{ text: string; hash: number }>(
-      'SELECT text, hashtext(text) AS hash FROM unnest($1::text[]) AS text',
-      [texts],
-    );
     const couldCompare = this.#canCompareHashes;
-    this.#canCompareHashes = rows.every(({ text, hash }) => hashText(text) === hash);
+    this.#canCompareHashes = await canCompareHashes(connection);
     if (couldCompare && !this.#canCompareHashes) {
       this.#deps.observer.advice(
         'this PostgreSQL hashes texts in another way: rooms are compared by how many are joined, and by nothing else',
