@@ -20,6 +20,8 @@ export interface Key extends KeyText {
   readonly kind: 'text' | 'scalar' | 'json' | 'text or json';
   /** Keys inside; empty for a value. */
   readonly children: readonly string[];
+  /** Keys of the map that may be given in place of a text. */
+  readonly parts: readonly string[];
   readonly nullable: boolean;
   readonly optional: boolean;
   /** As JSON; undefined when there is none. */
@@ -42,7 +44,9 @@ export function keyAt(path: readonly PropertyKey[]): Key | undefined {
 
 /** The keys that may stand at `path`: `[]` is the top of the file. */
 export function childrenAt(path: readonly PropertyKey[]): readonly string[] {
-  return path.length === 0 ? Object.keys(schema.shape) : (keyAt(path)?.children ?? []);
+  if (path.length === 0) return Object.keys(schema.shape);
+  const key = keyAt(path);
+  return key === undefined ? [] : [...key.children, ...key.parts];
 }
 
 function walk(object: z.ZodObject, above: readonly string[]): Key[] {
@@ -57,6 +61,7 @@ function walk(object: z.ZodObject, above: readonly string[]): Key[] {
       variable: envPrefix + path.join('_').toUpperCase(),
       kind: kindOf(inner),
       children: inner instanceof z.ZodObject ? Object.keys(inner.shape) : [],
+      parts: mapIn(inner),
       nullable,
       optional,
       defaultText: defaultValue === undefined ? undefined : JSON.stringify(defaultValue),
@@ -65,10 +70,15 @@ function walk(object: z.ZodObject, above: readonly string[]): Key[] {
   });
 }
 
+/** Keys of the map that is one of several forms of a value. */
+function mapIn(inner: z.ZodType): string[] {
+  if (!(inner instanceof z.ZodUnion)) return [];
+  return inner.options.flatMap((option) => (option instanceof z.ZodObject ? Object.keys(option.shape) : []));
+}
+
 function kindOf(inner: z.ZodType): Key['kind'] {
   if (inner instanceof z.ZodString || inner instanceof z.ZodEnum) return 'text';
-  if (inner instanceof z.ZodUnion && inner.options.some((option) => option instanceof z.ZodObject))
-    return 'text or json';
+  if (mapIn(inner).length > 0) return 'text or json';
   return inner instanceof z.ZodObject || inner instanceof z.ZodRecord ? 'json' : 'scalar';
 }
 

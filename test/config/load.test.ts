@@ -209,6 +209,84 @@ describe('a fault names place, key and fix', () => {
   });
 });
 
+describe('the source', () => {
+  const synapse = (lines: string): string => `${tokens}source:\n  synapse:\n    server_name: x\n${lines}`;
+
+  it('is a URL, or its parts with the password from a file', () => {
+    const url = 'postgres://reader:secret@db:5433/synapse';
+    expect(load(synapse(`    postgres: ${url}`)).source).toEqual({
+      synapse: {
+        postgres: { url },
+        serverName: 'x',
+        pollIntervalMs: 50,
+        reconcileIntervalMs: 30 * 60_000,
+        sweepIntervalMs: 60_000,
+        staleAfterMs: null,
+        redis: undefined,
+      },
+    });
+    write('a b\n', 'postgres-password');
+    write('c\n', 'redis-password');
+    const config = load(
+      synapse(
+        '    postgres: { host: db, user: reader, password_file: postgres-password, tls: true }\n' +
+          '    poll_interval: 1s\n    reconcile_interval: null\n    sweep_interval: 2h\n    stale_after: 1.5m\n' +
+          '    redis: { port: 7, password_file: redis-password }',
+      ),
+    );
+    expect(config.source).toEqual({
+      synapse: {
+        postgres: { host: 'db', user: 'reader', password: 'a b', tls: true },
+        serverName: 'x',
+        pollIntervalMs: 1_000,
+        reconcileIntervalMs: null,
+        sweepIntervalMs: 2 * 3_600_000,
+        staleAfterMs: 90_000,
+        redis: { host: '127.0.0.1', port: 7, password: 'c' },
+      },
+    });
+  });
+
+  it('comes from the environment, as a URL or as JSON', () => {
+    const env = { MUTUAL_ROOMS_SOURCE_SYNAPSE_SERVER_NAME: 'x' };
+    for (const [postgres, read] of [
+      ['postgres://reader@db/synapse', { url: 'postgres://reader@db/synapse' }],
+      ['{"host":"db","password":"p"}', { host: 'db', password: 'p' }],
+    ] as const) {
+      const config = load(tokens, { ...env, MUTUAL_ROOMS_SOURCE_SYNAPSE_POSTGRES: postgres });
+      expect(config.source?.synapse.postgres).toEqual(read);
+    }
+  });
+
+  it.each([
+    ['postgres: mysql://secret@db/x', 'source.synapse.postgres must be a URL such as postgres:'],
+    [
+      'postgres: { hots: db }',
+      'source.synapse.postgres.hots is an unknown key; did you mean source.synapse.postgres.host?',
+    ],
+    ['postgres: { port: db }', 'source.synapse.postgres must be a URL such as postgres:'],
+    [
+      'postgres: postgres://db/x\n    poll_interval: 50',
+      'poll_interval must be a time from 1ms to 1m, such as 50ms',
+    ],
+    [
+      'postgres: postgres://db/x\n    poll_interval: 2m',
+      'poll_interval must be a time from 1ms to 1m, such as 50ms',
+    ],
+    ['postgres: postgres://db/x\n    stale_after: soon', 'stale_after must be a time from 1s to 30d'],
+    ['postgres: postgres://db/x\n    reconcile_interval: 1 parsec', 'reconcile_interval must be a time'],
+    ['poll_interval: 50ms', 'source.synapse.postgres is missing'],
+    [
+      'postgres: { password: a, password_file: b }',
+      'source.synapse.postgres.password and source.synapse.postgres.password_file are both given',
+    ],
+  ])('refuses %s', (lines, fault) => {
+    const found = faultsOf(() => load(synapse(`    ${lines}`)));
+    expect(found).toContain(fault);
+    expect(found).not.toContain('secret@');
+  });
+});
+
 describe('environment', () => {
   const env = { MUTUAL_ROOMS_AUTH_STATIC_TOKENS: '{"t":"@a:b"}' };
 
