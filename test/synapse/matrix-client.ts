@@ -9,6 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { SynapseServer } from './synapse-server.js';
 
 const callMsMax = 60_000;
+const purgeMsMax = 20_000;
 
 /** The pages of one answer, at most: more would be a token that leads in circles. */
 const pagesMax = 1_000;
@@ -141,13 +142,14 @@ export class MatrixClient {
       `/_synapse/admin/v2/rooms/${encodeURIComponent(roomId)}`,
       { purge: true, force_purge: true },
     );
+    // After an outage Synapse may have forgotten it.
+    const signal = AbortSignal.timeout(purgeMsMax);
     for (;;) {
-      const { status } = await this.call<{ status: string }>(
-        'GET',
-        `/_synapse/admin/v2/rooms/delete_status/${id}`,
-      );
+      const path = `/_synapse/admin/v2/rooms/delete_status/${id}`;
+      const { status } = await this.call<{ status: string }>('GET', path);
       if (status === 'complete') return;
-      if (status === 'failed') throw new Error(`the purge of ${roomId} failed`);
+      if (status === 'failed') throw new MatrixAnswerError('GET', path, 500, '', 'the purge failed');
+      signal.throwIfAborted();
       await sleep(50);
     }
   }
