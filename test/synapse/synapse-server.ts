@@ -92,11 +92,11 @@ export class SynapseServer {
     return this.#eventWriters;
   }
 
-  /** Which of the event writers has this room: Synapse picks it by the SHA-256 of the room ID. */
-  eventWriterOf(roomId: string): string {
-    if (this.#eventWriters.length === 0) return 'main';
+  /** Which of the event writers has this room: Synapse picks it by the SHA-256 of the room ID. @param writers if they were these */
+  eventWriterOf(roomId: string, writers: readonly string[] = this.#eventWriters): string {
+    if (writers.length === 0) return 'main';
     const hash = createHash('sha256').update(roomId).digest().reverse().toString('hex');
-    return this.#eventWriters[Number(BigInt(`0x${hash}`) % BigInt(this.#eventWriters.length))];
+    return writers[Number(BigInt(`0x${hash}`) % BigInt(writers.length))];
   }
 
   async start(name: string): Promise<void> {
