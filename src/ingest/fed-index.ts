@@ -39,7 +39,7 @@ export class IngestedIndex implements FedIndex {
     return this.#engine.membersOf(roomIds);
   }
 
-  async sumRooms(hashOf: (userId: string) => number): Promise<RoomTotals> {
+  async sumRooms(hashOf?: (userId: string) => number): Promise<RoomTotals> {
     return this.#engine.sumRooms(hashOf);
   }
 }

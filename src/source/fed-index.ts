@@ -19,8 +19,11 @@ export interface FedIndex {
    * @returns the members of each room that has any
    */
   membersOf(roomIds: readonly string[]): Promise<Map<string, string[]>>;
-  /** Sums over the members of each room; those of rooms that are changed meanwhile come out wrong. */
-  sumRooms(hashOf: (userId: string) => number): Promise<RoomTotals>;
+  /**
+   * Sums over the members of each room; those of rooms that are changed meanwhile come out wrong.
+   * @param hashOf without it all hashes are 0, which is faster
+   */
+  sumRooms(hashOf?: (userId: string) => number): Promise<RoomTotals>;
 }
 
 /** Memberships that are to take the place of all that are there, which answer meanwhile. */

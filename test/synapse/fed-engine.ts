@@ -83,7 +83,7 @@ export class FedEngine {
 
   /** Who is joined where, as `room user`, sorted. */
   async memberships(): Promise<string[]> {
-    const roomIds = [...(await this.index.sumRooms(() => 0)).roomIds()];
+    const roomIds = [...(await this.index.sumRooms()).roomIds()];
     const pairs: string[] = [];
     while (roomIds.length > 0) {
       for (const [roomId, userIds] of await this.index.membersOf(roomIds.splice(0, 256)))

@@ -33,6 +33,9 @@ export const gapIsOverMs = 60 * 60_000;
 /** After this a missing id is given up, whatever the writers say. */
 export const gapIsLostMs = 24 * 60 * 60_000;
 
+/** A step of the clock by more than this is no passing of time. */
+export const clockJumpMs = 10_000;
+
 /** Where nothing but messages comes, how far the stream was read is stored this often. */
 export const cursorEveryMs = 1_000;
 
@@ -45,6 +48,9 @@ export const changesPerApply = 2_048;
 /** Before a connection that broke is opened again: doubled each time, up to the second figure. */
 export const firstRetryMs = 100;
 export const retryMsMax = 5_000;
+
+/** A page of rooms that nobody has read for long may take minutes from a slow disk. */
+export const upkeepPatience = { connectMsMax: 10_000, silenceMsMax: 10 * 60_000 };
 
 /** Two polls are at least so far apart, whoever wakes the feed. */
 export const pollSpacingMs = 5;

@@ -31,6 +31,13 @@ export interface Patience {
   readonly silenceMsMax: number;
 }
 
+export interface ConnectionOptions {
+  /** Default: 10 s, and a minute. */
+  readonly patience?: Patience;
+  /** Ends the connection, whatever it waits for. */
+  readonly signal?: AbortSignal;
+}
+
 const defaultPatience: Patience = { connectMsMax: 10_000, silenceMsMax: 60_000 };
 
 /** Bytes of a COPY that are read ahead. */
@@ -39,12 +46,17 @@ const readAheadBytes = 256 * 1024;
 export class Connection {
   readonly #client: Client;
   readonly #silenceMsMax: number;
+  readonly #signal: AbortSignal | undefined;
+  readonly #onAbort = (): void => void this.#lose(new Error('the connection is closed'));
   #lost: Error | undefined;
 
   /** @throws what PostgreSQL or the network says: postgres-fault.ts has words for it */
-  static async open(options: PostgresOptions, patience = defaultPatience): Promise<Connection> {
+  static async open(
+    options: PostgresOptions,
+    { patience = defaultPatience, signal }: ConnectionOptions = {},
+  ): Promise<Connection> {
     const client = new Client(clientConfig(options, patience.connectMsMax));
-    const connection = new Connection(client, patience.silenceMsMax);
+    const connection = new Connection(client, patience.silenceMsMax, signal);
     try {
       await client.connect();
       // Estimates of what a feed asks are far off now and then, and compiling a query takes longer than running it.
@@ -56,9 +68,12 @@ export class Connection {
     }
   }
 
-  private constructor(client: Client, silenceMsMax: number) {
+  private constructor(client: Client, silenceMsMax: number, signal: AbortSignal | undefined) {
     this.#client = client;
     this.#silenceMsMax = silenceMsMax;
+    this.#signal = signal;
+    signal?.addEventListener('abort', this.#onAbort);
+    if (signal?.aborted === true) this.#onAbort();
     // Without a listener, losing the server would end the process.
     client.on('error', (error) => (this.#lost ??= error));
   }
@@ -91,16 +106,19 @@ export class Connection {
   async *copyMemberships(query: string): AsyncGenerator<Change[]> {
     this.#checkUsable();
     const stream = this.#client.query(copyTo(`COPY (${query}) TO STDOUT`, { highWaterMark: readAheadBytes }));
-    const silence = setTimeout(() => {
-      stream.destroy(new Error(`PostgreSQL said nothing for ${this.#silenceMsMax / 1000} s`));
-    }, this.#silenceMsMax);
+    const listen = (): NodeJS.Timeout =>
+      setTimeout(() => {
+        stream.destroy(new Error(`PostgreSQL said nothing for ${this.#silenceMsMax / 1000} s`));
+      }, this.#silenceMsMax);
+    let silence = listen();
     let isWhole = false;
     try {
       const rows = new CopyRows();
       for await (const piece of stream) {
-        silence.refresh();
+        // What the reader does with it takes as long as it takes.
+        clearTimeout(silence);
         yield rows.read(piece as Buffer);
-        silence.refresh();
+        silence = listen();
       }
       rows.end();
       isWhole = true;
@@ -119,6 +137,7 @@ export class Connection {
   }
 
   close(): void {
+    this.#signal?.removeEventListener('abort', this.#onAbort);
     this.#lost ??= new Error('the connection is closed');
     // It says goodbye in its own time; a server that does not answer is not waited for.
     this.#client.end().catch(() => undefined);

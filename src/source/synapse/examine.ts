@@ -74,7 +74,7 @@ async function examineDatabase(options: {
 }
 
 async function open(postgres: PostgresOptions): Promise<Connection> {
-  const connection = await Connection.open(postgres, patience);
+  const connection = await Connection.open(postgres, { patience });
   await connection.query(`SET statement_timeout = ${statementMsMax}`);
   await connection.query('SET default_transaction_read_only = on');
   return connection;

@@ -23,6 +23,7 @@ import {
   gapIsOverMs,
   pollSpacingMs,
   retryMsMax,
+  upkeepPatience,
 } from './bounds.js';
 import { Connection, type PostgresOptions } from './connection.js';
 import type { FeedObserver } from './feed-observer.js';
@@ -105,7 +106,8 @@ export class SynapseFeed {
       clock,
       reconcileIntervalMs: options.reconcileIntervalMs,
       sweepIntervalMs: options.sweepIntervalMs,
-      open: () => Connection.open(options.postgres),
+      open: () =>
+        Connection.open(options.postgres, { patience: upkeepPatience, signal: this.#closing.signal }),
       settled: () => this.#settled(),
       betweenPolls: (run) => this.#betweenPolls(run),
       recordTouched: () => (this.#touched = new TouchedRooms()),
@@ -158,26 +160,25 @@ export class SynapseFeed {
     this.#closing.abort();
     this.#redis?.close();
     this.#whole();
-    await this.#running;
+    // Who waits for a poll that will not come would be waited for here.
+    for (const { resolve } of this.#settling.splice(0)) resolve();
     for (const { reject } of this.#errands.splice(0)) reject(new Error('the feed is closed'));
+    await this.#running;
   }
 
   async #run(): Promise<void> {
     let retryMs = firstRetryMs;
     while (!this.#isClosing()) {
       let connection: Connection | undefined;
-      const close = (): void => connection?.close();
-      this.#closing.signal.addEventListener('abort', close);
       try {
-        connection = await Connection.open(this.#options.postgres);
+        connection = await Connection.open(this.#options.postgres, { signal: this.#closing.signal });
         await this.#follow(connection, () => (retryMs = firstRetryMs));
       } catch (error) {
         if (this.#isClosing()) break;
         this.#state = 'disconnected';
         this.#note(error);
       } finally {
-        this.#closing.signal.removeEventListener('abort', close);
-        close();
+        connection?.close();
       }
       // Redis may say that there is something new; whether there is a connection it does not know.
       await this.#pause.atLeast(retryMs);
@@ -349,6 +350,7 @@ export class SynapseFeed {
 
   /** Resolves when all that is visible now has been made. */
   #settled(): Promise<void> {
+    if (this.#isClosing()) return Promise.resolve();
     return new Promise((resolve) => {
       this.#settling.push({ poll: this.#pollsBegun + 1, resolve });
       this.#pause.end();

@@ -51,6 +51,11 @@ export class GapLedger {
     return further.length === 0 ? this : new GapLedger([...this.gaps, ...further]);
   }
 
+  /** The same when the clock was put forward by so much: nothing grows older by that. */
+  shifted(byMs: number): GapLedger {
+    return new GapLedger(this.gaps.map((gap) => ({ ...gap, sinceMs: gap.sinceMs + byMs })));
+  }
+
   /** Those below an id. */
   below(id: number): GapLedger {
     return new GapLedger(

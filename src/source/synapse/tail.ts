@@ -9,9 +9,9 @@
  */
 import type { Change } from '../../base/change.js';
 import type { Clock } from '../../base/clock.js';
-import { gapIsOldMs, gapIsYoungMs } from './bounds.js';
+import { clockJumpMs, gapIsOldMs, gapIsYoungMs } from './bounds.js';
 import type { Connection } from './connection.js';
-import type { Gap } from './gap-ledger.js';
+import type { Gap, GapLedger } from './gap-ledger.js';
 import { touchedMemberships } from './memberships-query.js';
 import type { Position } from './position.js';
 import { filledIds, newIds } from './stream.js';
@@ -30,6 +30,8 @@ export interface Poll {
 export class Tail {
   readonly #connection: Connection;
   readonly #clock: Clock;
+  /** By how much the time of day was ahead of the monotonic one. */
+  #aheadMs: number | undefined;
   #probedMidMs = -Infinity;
   #probedOldMs = -Infinity;
 
@@ -38,8 +40,9 @@ export class Tail {
     this.#clock = clock;
   }
 
-  async poll({ high, ledger, anchor, asOfMs }: Position): Promise<Poll> {
+  async poll({ high, ledger: stored, anchor, asOfMs }: Position): Promise<Poll> {
     const nowMs = this.#clock.nowMs();
+    const ledger = this.#withoutJumps(stored, nowMs);
     const filled = await filledIds(this.#connection, this.#due(ledger.gaps, nowMs));
     const fresh = await newIds(this.#connection, high);
     const position = {
@@ -58,6 +61,15 @@ export class Tail {
           ? undefined
           : this.#connection.copyMemberships(touchedMemberships(high, fresh.upTo, filled.withState)),
     };
+  }
+
+  /** A machine that slept, or whose clock was wrong, must not give up what is missing for a moment only. */
+  #withoutJumps(ledger: GapLedger, nowMs: number): GapLedger {
+    const aheadMs = nowMs - this.#clock.monotonicMs();
+    const jumpMs = aheadMs - (this.#aheadMs ?? aheadMs);
+    if (this.#aheadMs !== undefined && Math.abs(jumpMs) < clockJumpMs) return ledger;
+    this.#aheadMs = aheadMs;
+    return jumpMs === 0 ? ledger : ledger.shifted(jumpMs);
   }
 
   /** Which gaps to look for now: the older, the less often. */

@@ -20,6 +20,7 @@ import type { FeedObserver } from './feed-observer.js';
 import { canCompareHashes } from './hash-check.js';
 import { isJoined, membershipsOfRooms } from './memberships-query.js';
 import { Pause } from './pause.js';
+import { PurgeWatch } from './purge-watch.js';
 import { hashText } from './room-hash.js';
 import type { TouchedRooms } from './touched-rooms.js';
 
@@ -49,8 +50,7 @@ export class Upkeep {
   readonly #pause: Pause;
   #sweepAtMs: number;
   #reconcileAtMs: number;
-  /** The newest purge that was told of in the database. */
-  #purgeId: number | undefined;
+  #purges: PurgeWatch | undefined;
   #canCompareHashes = true;
   readonly #counts = {
     runs: 0,
@@ -87,23 +87,23 @@ export class Upkeep {
 
   /** Until the signal. */
   async run(): Promise<void> {
-    const { signal, sweepIntervalMs, reconcileIntervalMs } = this.#deps;
+    const { sweepIntervalMs, reconcileIntervalMs } = this.#deps;
     if (sweepIntervalMs === null && reconcileIntervalMs === null) return;
     while (!this.#isOver()) {
       let connection: Connection | undefined;
-      const close = (): void => connection?.close();
-      signal.addEventListener('abort', close);
       try {
         connection = await this.#deps.open();
         await this.#prepare(connection);
         while (!this.#isOver()) await this.#look(connection);
       } catch (error) {
         if (this.#isOver()) break;
+        // Whichever of them it was.
+        this.sweepSoon();
+        this.reconcileSoon();
         this.#deps.failed(error);
         await this.#pause.atLeast(retryMs);
       } finally {
-        signal.removeEventListener('abort', close);
-        close();
+        connection?.close();
       }
     }
   }
@@ -120,45 +120,29 @@ export class Upkeep {
         'this PostgreSQL hashes texts in another way: rooms are compared by how many are joined, and by nothing else',
       );
     }
-    this.#purgeId = await this.#newestPurge(connection);
+    this.#purges = await PurgeWatch.open(connection);
   }
 
   async #look(connection: Connection): Promise<void> {
     const { clock, sweepIntervalMs, reconcileIntervalMs } = this.#deps;
-    const purge = await this.#newestPurge(connection);
-    if (purge !== this.#purgeId) this.sweepSoon();
-    this.#purgeId = purge;
+    if ((await this.#purges?.wasPurged()) === true) this.sweepSoon();
     const nowMs = clock.monotonicMs();
-    if (reconcileIntervalMs !== null && nowMs >= this.#reconcileAtMs) {
-      await this.#reconcile(connection);
-      this.#reconcileAtMs = clock.monotonicMs() + reconcileIntervalMs;
-      // It finds purged rooms, too.
-      if (sweepIntervalMs !== null) this.#sweepAtMs = clock.monotonicMs() + sweepIntervalMs;
-    } else if (sweepIntervalMs !== null && nowMs >= this.#sweepAtMs) {
+    // The next one is due before this one begins: what happens meanwhile may ask for it sooner.
+    if (sweepIntervalMs !== null && nowMs >= this.#sweepAtMs) {
+      this.#sweepAtMs = nowMs + sweepIntervalMs;
       await this.#sweep(connection);
-      this.#sweepAtMs = clock.monotonicMs() + sweepIntervalMs;
+    }
+    if (reconcileIntervalMs !== null && nowMs >= this.#reconcileAtMs) {
+      this.#reconcileAtMs = nowMs + reconcileIntervalMs;
+      await this.#reconcile(connection);
     }
     const leastMs = Math.min(reconcileIntervalMs ?? Infinity, sweepIntervalMs ?? Infinity);
     await this.#pause.between(0, Math.min(lookEveryMs, leastMs));
   }
 
-  /** The last purge that Synapse told its workers of; undefined when the role may not see that, or there was none. */
-  async #newestPurge(connection: Connection): Promise<number | undefined> {
-    const [{ allowed }] = await connection.query<{ allowed: boolean | null }>(
-      `SELECT has_column_privilege(to_regclass('cache_invalidation_stream_by_instance'), 'cache_func', 'SELECT') AS allowed`,
-    );
-    if (allowed !== true) return undefined;
-    const [{ id }] = await connection.query<{ id: number | null }>(
-      `SELECT max(stream_id)::float8 AS id FROM cache_invalidation_stream_by_instance
-       WHERE cache_func = 'dr_cache_fake' AND stream_id > $1`,
-      [this.#purgeId ?? 0],
-    );
-    return id ?? this.#purgeId;
-  }
-
   async #sweep(connection: Connection): Promise<void> {
-    await this.#deps.settled();
-    const totals = await this.#deps.index.sumRooms(() => 0);
+    await this.#settled();
+    const totals = await this.#deps.index.sumRooms();
     const emptied = new Map<string, number>();
     for (const roomIds of pages(totals.roomIds())) {
       const rows = await this.#ask<{ room_id: string }>(
@@ -191,9 +175,9 @@ export class Upkeep {
   }
 
   async #compareAll(connection: Connection, touched: TouchedRooms): Promise<void> {
-    const { index, settled } = this.#deps;
-    await settled();
-    const totals = await index.sumRooms(this.#canCompareHashes ? hashText : () => 0);
+    const { index } = this.#deps;
+    await this.#settled();
+    const totals = await index.sumRooms(this.#canCompareHashes ? hashText : undefined);
     /** Each with the members that it has. */
     const differing = new Map<string, number>();
     for (let after = ''; ;) {
@@ -220,7 +204,7 @@ export class Upkeep {
     // Of the index, and of no page.
     for (const roomId of totals.roomIds()) differing.set(roomId, totals.take(roomId).count);
     // What the database had then is in the index after this, and its room among the touched ones.
-    await settled();
+    await this.#settled();
     this.#counts.runs += 1;
     this.#counts.roomsSkipped += touched.size;
     if (touched.isEverything()) throw new Error('all was copied during a reconciliation: it begins anew');
@@ -229,6 +213,12 @@ export class Upkeep {
     this.#counts.roomsDrifted += rooms;
     this.#counts.membershipsRepaired += memberships;
     if (memberships > 0) this.#deps.observer.repaired(rooms, memberships);
+  }
+
+  /** @throws when it is over */
+  async #settled(): Promise<void> {
+    await this.#deps.settled();
+    if (this.#isOver()) throw new Error('the feed is closed');
   }
 
   /** A query, and a pause after it. */
