@@ -33,6 +33,7 @@ export function whatIsMissing(): string | undefined {
     return undefined;
   } catch (error) {
     if (!(error instanceof NotInstalled) || (process.env.CI !== undefined && couldBeInstalled())) throw error;
+    console.warn(`\nSKIPPED, and so not tested: ${error.message}\n`);
     return error.message;
   }
 }
