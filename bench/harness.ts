@@ -12,6 +12,10 @@ export interface RunOptions {
   readonly smoke: boolean;
   /** Where a bench that can write its results and plots does so; without it, all only print. */
   readonly folder?: string | undefined;
+  /** One part of a bench that has parts. */
+  readonly only?: string | undefined;
+  /** About how many, where a bench can be told. */
+  readonly memberships?: number | undefined;
 }
 
 export interface Contestant<Checksum extends number | Promise<number> = number> {

@@ -1,6 +1,7 @@
 /**
  * Which benches run, and on what? `npm run bench -- [names...] [--smoke] [--folder FOLDER]`; without names, all of
- * them. With a folder, a bench that can write its results and plots there does so.
+ * them. With a folder, a bench that can write its results and plots there does so. What else may be asked of one bench
+ * (`--only PART`, `--memberships N`) is at its beginning.
  *
  * To add a bench: a file beside this one that exports `run(options)`, and a line in `benches`.
  */
@@ -23,11 +24,17 @@ const benches: Record<string, () => Promise<BenchModule>> = {
   pool: () => import('./pool.js'),
   http: () => import('./http.js'),
   population: () => import('./population.js'),
+  synapse: () => import('./synapse.js'),
 };
 
 async function main(): Promise<void> {
   const { values, positionals } = parseArgs({
-    options: { smoke: { type: 'boolean', default: false }, folder: { type: 'string' } },
+    options: {
+      smoke: { type: 'boolean', default: false },
+      folder: { type: 'string' },
+      only: { type: 'string' },
+      memberships: { type: 'string' },
+    },
     allowPositionals: true,
   });
   const unknown = positionals.filter((name) => !Object.hasOwn(benches, name));
@@ -39,7 +46,12 @@ async function main(): Promise<void> {
     const started = performance.now();
     console.log(`\n## ${name}`);
     const { run } = await benches[name]();
-    await run({ smoke: values.smoke, folder: values.folder });
+    await run({
+      smoke: values.smoke,
+      folder: values.folder,
+      only: values.only,
+      memberships: values.memberships === undefined ? undefined : Number(values.memberships),
+    });
     console.log(
       `\n${name}: ${((performance.now() - started) / 1000).toFixed(1)} s, results ${consumedSoFar()}`,
     );

@@ -3,6 +3,7 @@ export interface Distribution {
   readonly count: number;
   readonly mean: number;
   readonly p50: number;
+  readonly p95: number;
   readonly p99: number;
   readonly p999: number;
   readonly most: number;
@@ -30,7 +31,7 @@ export class Latencies {
     return {
       count: sorted.length,
       mean: (sum / Math.max(1, sorted.length)) * 1000,
-      ...{ p50: at(0.5), p99: at(0.99), p999: at(0.999), most: at(1) },
+      ...{ p50: at(0.5), p95: at(0.95), p99: at(0.99), p999: at(0.999), most: at(1) },
     };
   }
 }
