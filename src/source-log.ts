@@ -7,14 +7,21 @@ export function sourceLog(
   logger: FastifyBaseLogger,
   onProgress: (share: number, waitsFor?: string) => void,
 ): FeedObserver {
+  /** What the last failure was: the same again is no news. */
+  let lastFailure: string | undefined;
   return {
     copying: (rows, about) => onProgress(about === 0 ? 1 : rows / about),
     copied: ({ why, rows, joined, left, seconds }) =>
       logger.info({ why, rows, joined, left, seconds }, 'all memberships were copied from the homeserver'),
-    following: (position) => logger.info({ position }, 'changes of the homeserver are followed'),
+    following: (position) => {
+      lastFailure = undefined;
+      logger.info({ position }, 'changes of the homeserver are followed');
+    },
     failed: (message) => {
       onProgress(0, message);
-      logger.error(
+      const isNews = message !== lastFailure;
+      lastFailure = message;
+      logger[isNews ? 'error' : 'debug'](
         { reason: message },
         'the source failed: it is tried again, and questions are answered as before',
       );
