@@ -41,7 +41,8 @@ const parts: Record<string, Part> = {
 };
 
 export async function run(options: RunOptions): Promise<void> {
-  const { smoke, folder = 'bench/results', only } = options;
+  const { smoke, folder = 'bench/results', only, memberships = 1 } = options;
+  if (!(memberships > 0)) throw new Error('--memberships takes a number above 0');
   if (only !== undefined && !Object.hasOwn(parts, only))
     throw new Error(`no part named ${only}; there are: ${Object.keys(parts).join(', ')}`);
   const conditions = readConditions(smoke);
