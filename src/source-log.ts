@@ -23,7 +23,7 @@ export function sourceLog(
       lastFailure = message;
       logger[isNews ? 'error' : 'debug'](
         { reason: message },
-        'the source failed: it is tried again, and questions are answered as before',
+        'the source failed: it is tried again; what the index has stays',
       );
     },
     notTheSame: (message) =>
@@ -34,10 +34,10 @@ export function sourceLog(
     gapsRetired: (ids) =>
       logger.warn(
         { ids },
-        'stream ids never appeared, and are not looked for any more: every room will be compared',
+        'stream ids never appeared, and are not looked for any more: only comparing all rooms would find what they were',
       ),
-    repaired: (rooms, memberships) =>
-      logger.error({ rooms, memberships }, 'the index was not what the database has, and was put right'),
+    repaired: (rooms) =>
+      logger.error({ rooms }, 'the index was not what the database has, and was put right'),
     swept: (rooms) => logger.info({ rooms }, 'rooms were purged from the homeserver, and are empty now'),
     advice: (message) => logger.warn(message),
   };

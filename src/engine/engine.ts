@@ -196,8 +196,13 @@ export class MembershipEngine {
     return numbered.subarray(0, end);
   }
 
-  /** The second half. @returns how many changed anything */
-  async applyNumbered(changes: Uint32Array): Promise<number> {
+  /**
+   * The second half.
+   * @param isAtOnce whether no question sees a part of them, but those that are under way already: they hold each shard until all are made
+   * @returns how many changed anything
+   */
+  async applyNumbered(changes: Uint32Array, isAtOnce = false): Promise<number> {
+    if (isAtOnce) return this.#inOrder(false, () => this.#send(changes));
     return this.#inOrder(changes.length > changesPerTaskMax * 2, () =>
       // Copies: a view is sent to a thread with all the memory behind it.
       this.#sendInSlices(changes.length / 2, (from, end) => changes.slice(from * 2, end * 2)),
@@ -285,7 +290,12 @@ export class MembershipEngine {
     const shards = this.#map.ranges.map(async (partitions): Promise<Shard> =>
       isInline ? new InlineShard(partitions, names) : PooledShard.open({ partitions, names }),
     );
-    return new Shadow(await Promise.all(shards), this.#map, isInline);
+    const started = await Promise.allSettled(shards);
+    const opened = started.flatMap((shard) => (shard.status === 'fulfilled' ? shard.value : []));
+    const failed = started.find((shard) => shard.status === 'rejected');
+    if (failed === undefined) return new Shadow(opened, this.#map, isInline);
+    await Promise.all(opened.map((shard) => shard.close()));
+    throw failed.reason;
   }
 
   /** What differs between this and the shadow: changes (shard/wire.ts) by ascending user and room, in pieces. */

@@ -44,11 +44,14 @@ export interface NumberedChanges {
   readonly words: Uint32Array;
   /** Whether they are by ascending user and room, each pair once. */
   readonly isSorted: boolean;
+  /** Whether questions see all of them or none (engine.ts). */
+  readonly isAtOnce: boolean;
 }
 
 interface Waiting {
   readonly count: number;
   readonly isSorted: boolean;
+  readonly isAtOnce: boolean;
   /** Whether names got numbers before, which are to be stored whether or not there are changes. */
   readonly hasNames: boolean;
   /** @throws PublicError INVALID for an ID that is none, FULL */
@@ -94,6 +97,7 @@ export class Ingest {
     return this.#enqueue({
       count: list.length,
       isSorted: false,
+      isAtOnce: false,
       hasNames: false,
       number: () => this.#engine.number(list),
       cursor,
@@ -101,8 +105,18 @@ export class Ingest {
   }
 
   /** The same for changes whose names the engine has numbered. With none, what has got a name since is committed all the same. */
-  async applyNumbered({ words, isSorted }: NumberedChanges, cursor?: StoredCursor): Promise<Applied> {
-    return this.#enqueue({ count: words.length / 2, isSorted, hasNames: true, number: () => words, cursor });
+  async applyNumbered(
+    { words, isSorted, isAtOnce }: NumberedChanges,
+    cursor?: StoredCursor,
+  ): Promise<Applied> {
+    return this.#enqueue({
+      count: words.length / 2,
+      isSorted,
+      isAtOnce,
+      hasNames: true,
+      number: () => words,
+      cursor,
+    });
   }
 
   async #enqueue(list: Omit<Waiting, 'resolve' | 'reject'>): Promise<Applied> {
@@ -200,7 +214,7 @@ export class Ingest {
     }
     // They take effect in this order; the next commit need not wait for it.
     for (const { waiting, words } of numbered) {
-      this.#engine.applyNumbered(words).then((applied) => {
+      this.#engine.applyNumbered(words, waiting.isAtOnce).then((applied) => {
         waiting.resolve({ applied, ignored: waiting.count - applied });
       }, waiting.reject);
     }

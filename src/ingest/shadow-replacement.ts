@@ -2,8 +2,9 @@
  * Replaces all memberships: they are gathered in a shadow of the engine, and then what differs is committed and applied, in
  * the order of users. The numbering stays, so page tokens live on.
  *
- * Promise: until `finish` nothing has changed. A difference of up to `changesAtOnceMax` is one commit. A larger one is several,
- * and while they are made the cursor says `unfinished`: a process that dies then finds part of both states.
+ * Promise: until `finish` nothing has changed. A difference of up to `changesAtOnceMax` is one commit, and questions see it whole
+ * (but those that are under way at that moment). A larger one is several; while they are made, answers are of both states, and
+ * the cursor says `unfinished`: a process that dies then knows that it has part of both.
  * Cost: as much memory as memberships take, until it is closed.
  */
 import type { Change } from '../base/change.js';
@@ -20,7 +21,7 @@ export interface ReplacementBounds {
   readonly joinsPerNamesCommit: number;
 }
 
-const nothing = { words: new Uint32Array(0), isSorted: true };
+const nothing = { words: new Uint32Array(0), isSorted: true, isAtOnce: false };
 
 export class ShadowReplacement implements Replacement {
   readonly #source: string;
@@ -94,7 +95,7 @@ export class ShadowReplacement implements Replacement {
       waiting = 0;
       await committing;
       committing = this.#ingest.applyNumbered(
-        { words, isSorted: true },
+        { words, isSorted: true, isAtOnce: !isUnfinished },
         finished === undefined ? undefined : cursorOf(finished),
       );
       // Whoever awaits it hears of it.

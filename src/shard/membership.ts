@@ -7,7 +7,7 @@
  */
 import type { RoomNo, UserNo } from '../base/ids.js';
 import { Intersection } from '../sets/intersection.js';
-import { RunView } from '../sets/packed-runs.js';
+import { RunView, lowerBound } from '../sets/packed-runs.js';
 import { RoomSets, emptySet } from '../sets/room-sets.js';
 import type { Handles } from './handles.js';
 import type { RoomSums } from './room-sums.js';
@@ -113,12 +113,27 @@ export class Membership {
         words.pushAll(from.subarray(start, start + count));
       } else {
         among.length = 0;
-        for (let index = 0; index < rooms.length; index += 1)
-          if (this.#sets.has(handle, rooms[index])) among.push(rooms[index]);
+        this.#amongRooms(handle, rooms, among);
         if (among.length > 0) words.push(user, among.length, ...among);
       }
     }
     return words.take();
+  }
+
+  /** Which of some rooms are in a set. Goes over the shorter of the two: most people are in few rooms. */
+  #amongRooms(handle: number, rooms: Uint32Array, among: number[]): void {
+    if (this.#sets.isBitmap(handle)) {
+      for (let index = 0; index < rooms.length; index += 1)
+        if (this.#sets.has(handle, rooms[index])) among.push(rooms[index]);
+      return;
+    }
+    this.#sets.open(handle, this.#view);
+    const { words, start, count } = this.#view;
+    let at = 0;
+    for (let index = start; index < start + count && at < rooms.length; index += 1) {
+      at = lowerBound(rooms, 0, rooms.length, words[index]);
+      if (at < rooms.length && rooms[at] === words[index]) among.push(words[index]);
+    }
   }
 
   /** Adds the users from `first` on, one for each hash, to the sums of their rooms. */

@@ -48,6 +48,15 @@ describe.skipIf(missing !== undefined)(
     const expectTruth = async (fed: FedEngine, synapse: SimulatedSynapse): Promise<void> => {
       await vi.waitFor(async () => expect(await fed.memberships()).toEqual(await synapse.truth()), soon);
     };
+    /** Lets nobody but the writer in meanwhile, as while a database is put back. */
+    const whileAway = async (synapse: SimulatedSynapse, what: () => Promise<void>): Promise<void> => {
+      const allow = async (isAllowed: boolean): Promise<unknown> =>
+        postgres.query('postgres', `ALTER DATABASE ${synapse.database} ALLOW_CONNECTIONS ${isAllowed}`);
+      await allow(false);
+      await cutConnections(synapse);
+      await what();
+      await allow(true);
+    };
     /** Closes every connection of the feed. */
     const cutConnections = async (synapse: SimulatedSynapse): Promise<void> => {
       await postgres.query(
@@ -187,6 +196,76 @@ describe.skipIf(missing !== undefined)(
       await expectTruth(fed, synapse);
     });
 
+    /** Takes everything of a room out, as if its transaction had never been; then ids are given out again. */
+    const forget = `BEGIN; DELETE FROM current_state_events WHERE room_id = '!lost:x';
+      DELETE FROM current_state_delta_stream WHERE room_id = '!lost:x'; DELETE FROM events WHERE room_id = '!lost:x';
+      DELETE FROM rooms WHERE room_id = '!lost:x'; SELECT setval('events_stream_seq', 2); COMMIT`;
+
+    test('neighbouring gaps that are filled at once, with more rows than one look takes', async () => {
+      const synapse = await openSynapse();
+      await synapse.write({ roomId: '!k:x', members: { '@a:x': 'join' } });
+      const fed = await follow(synapse);
+      const users = Array.from({ length: 1_200 }, (_, user) => [`@u${user}:y`, 'join']);
+      const pending = [
+        await synapse.begin({ roomId: '!large:x', members: Object.fromEntries(users), ids: 1 }),
+      ];
+      for (let room = 0; room < 400; room += 1)
+        pending.push(
+          await synapse.begin({
+            roomId: `!small${room}:x`,
+            members: { '@a:x': 'join', '@b:x': 'join', '@c:x': 'join' },
+            ids: 1,
+          }),
+        );
+      await synapse.write({ roomId: '!k:x', members: { '@b:x': 'join' } });
+      await vi.waitFor(() => expect(fed.feed.status.gapsOpen).toBe(401), soon);
+      const session = await postgres.connect(synapse.database);
+      onTestFinished(() => session.end());
+      await session.query('BEGIN');
+      for (const write of pending) await synapse.commit(write, session);
+      await session.query('COMMIT');
+      await expectTruth(fed, synapse);
+    });
+
+    test('an id that stalls below more gaps than are kept', async () => {
+      const synapse = await openSynapse();
+      await synapse.write({ roomId: '!k:x', members: { '@a:x': 'join' } });
+      const fed = await follow(synapse);
+      const stalled = await synapse.begin({ roomId: '!stalled:x', members: { '@a:x': 'join' } });
+      await synapse.query(
+        "INSERT INTO events SELECT 10 + 2 * g, '$h' || g, '!k:x', 'm' FROM generate_series(1, 10010) AS g",
+      );
+      await synapse.query("SELECT setval('events_stream_seq', 30040)");
+      await synapse.write({ roomId: '!k:x', members: { '@b:x': 'join' } });
+      await vi.waitFor(() => expect(fed.feed.status.position).toBe(30_041), soon);
+      expect(fed.told.map(([what]) => what)).toContain('gapsRetired');
+      await synapse.commit(stalled);
+      await expectTruth(fed, synapse);
+    });
+
+    test('a gap is looked for once more before it is given up', async () => {
+      const synapse = await openSynapse();
+      await synapse.write({ roomId: '!k:x', members: { '@a:x': 'join' } });
+      let aheadMs = 0;
+      const clock = {
+        nowMs: () => Date.now() + aheadMs,
+        monotonicMs: () => performance.now() + aheadMs,
+      };
+      const fed = await follow(synapse, { clock });
+      const stalled = await synapse.begin({ roomId: '!stalled:x', members: { '@a:x': 'join' } });
+      await synapse.begin({ roomId: '!hole:x', members: { '@a:x': 'join' } });
+      await synapse.write({ roomId: '!k:x', members: { '@b:x': 'join' } });
+      await vi.waitFor(() => expect(fed.feed.status.gapsOpen).toBe(2), soon);
+      aheadMs = 61 * 60_000;
+      // Old gaps are looked for every ten seconds.
+      await sleep(1_500);
+      await synapse.commit(stalled);
+      await synapse.announce('master', 100);
+      await vi.waitFor(() => expect(fed.feed.status.gapsOpen).toBe(0), soon);
+      await expectTruth(fed, synapse);
+      expect(fed.feed.status.gapsRetired).toBe(1);
+    });
+
     test('a purge, of which the stream does not tell, is found by the sweep alone', async () => {
       const synapse = await openSynapse();
       await synapse.write({ roomId: '!purged:x', members: { '@a:x': 'join', '@b:x': 'join' } });
@@ -228,6 +307,40 @@ describe.skipIf(missing !== undefined)(
         expect(fed.told.filter(([what]) => what === 'repaired').length).toBeGreaterThan(0);
       });
 
+      test('puts right a room that changes all the time', async () => {
+        const synapse = await openSynapse();
+        for (let room = 0; room < 1_200; room += 1)
+          await synapse.write({ roomId: `!r${room}:x`, members: { '@a:x': 'join' } });
+        await synapse.write({ roomId: '!busy:x', members: { '@a:x': 'join', '@drift:x': 'join' } });
+        const fed = await follow(synapse, { reconcileIntervalMs: 50 });
+        await synapse.query("DELETE FROM current_state_events WHERE state_key = '@drift:x'");
+        await vi.waitFor(async () => {
+          await synapse.write({ roomId: '!busy:x', members: { '@a:x': 'join' } });
+          expect(await fed.memberships()).not.toContain('!busy:x @drift:x');
+        }, soon);
+      });
+
+      test('takes no gap that is filled late for drift', async () => {
+        const synapse = await openSynapse();
+        await synapse.write({ roomId: '!k:x', members: { '@a:x': 'join' } });
+        let aheadMs = 0;
+        const clock = {
+          nowMs: () => Date.now() + aheadMs,
+          monotonicMs: () => performance.now() + aheadMs,
+        };
+        const fed = await follow(synapse, { clock, reconcileIntervalMs: 50 });
+        const stalled = await synapse.begin({ roomId: '!stalled:x', members: { '@a:x': 'join' } });
+        await synapse.write({ roomId: '!k:x', members: { '@b:x': 'join' } });
+        await vi.waitFor(() => expect(fed.feed.status.gapsOpen).toBe(1), soon);
+        aheadMs = 6 * 60_000;
+        await sleep(500);
+        await synapse.commit(stalled);
+        await expectTruth(fed, synapse);
+        const { runs } = fed.feed.status.reconciled;
+        await vi.waitFor(() => expect(fed.feed.status.reconciled.runs).toBeGreaterThan(runs + 2), soon);
+        expect(fed.feed.status.reconciled.roomsDrifted).toBe(0);
+      });
+
       test('finds nothing while everything changes', async () => {
         const synapse = await openSynapse();
         const random = seededRandom(77);
@@ -250,8 +363,6 @@ describe.skipIf(missing !== undefined)(
         const fed = await follow(synapse);
         await synapse.write({ roomId: '!lost:x', members: { '@a:x': 'join' } });
         await expectTruth(fed, synapse);
-        // Until how far it was read has been stored, with the row that it is known by.
-        await sleep(1_500);
         await synapse.query('BEGIN');
         for (const [table, saved] of [
           ['current_state_events', 'saved_state'],
@@ -272,19 +383,81 @@ describe.skipIf(missing !== undefined)(
         expect(fed.feed.status.copies).toBe(2);
       });
 
+      test('is recognised when connections are kept', async () => {
+        const synapse = await openSynapse();
+        await synapse.write({ roomId: '!k:x', members: { '@a:x': 'join' } });
+        let aheadMs = 0;
+        const clock = {
+          nowMs: () => Date.now() + aheadMs,
+          monotonicMs: () => performance.now() + aheadMs,
+        };
+        const fed = await follow(synapse, { clock });
+        await synapse.write({ roomId: '!lost:x', members: { '@a:x': 'join' } });
+        await expectTruth(fed, synapse);
+        await synapse.query(forget);
+        await sleep(1_500);
+        aheadMs = 60_000;
+        await expectTruth(fed, synapse);
+        expect(fed.told.map(([what]) => what)).toContain('notTheSame');
+      });
+
+      test('is recognised when it lacks but the last change, however soon it was lost', async () => {
+        const synapse = await openSynapse();
+        await synapse.write({ roomId: '!k:x', members: { '@a:x': 'join' } });
+        const fed = await follow(synapse);
+        await sleep(1_500);
+        await synapse.write({ roomId: '!lost:x', members: { '@a:x': 'join' } });
+        await vi.waitFor(async () => expect(await fed.memberships()).toHaveLength(2), {
+          timeout: 5_000,
+          interval: 2,
+        });
+        await synapse.query(forget);
+        await cutConnections(synapse);
+        await synapse.write({ roomId: '!k:x', members: { '@c:x': 'join' } });
+        await expectTruth(fed, synapse);
+      });
+
+      test('that is copied half, and gone again, is not gone on from', async () => {
+        const synapse = await openSynapse();
+        for (let room = 0; room < 40; room += 1)
+          await synapse.write({ roomId: `!r${room}:x`, members: { [`@u${room}:x`]: 'join' } });
+        const broken = { isBroken: false };
+        const fed = await follow(synapse, { replacedInParts: broken });
+        await synapse.query(
+          `BEGIN; CREATE TABLE kept_state AS SELECT * FROM current_state_events WHERE room_id NOT LIKE '!r_:x';
+             CREATE TABLE kept_deltas AS SELECT * FROM current_state_delta_stream WHERE room_id NOT LIKE '!r_:x';
+             DELETE FROM current_state_events WHERE room_id NOT LIKE '!r_:x';
+             DELETE FROM current_state_delta_stream WHERE room_id NOT LIKE '!r_:x'; COMMIT`,
+        );
+        broken.isBroken = true;
+        await cutConnections(synapse);
+        await vi.waitFor(
+          () => expect(fed.told).toContainEqual(['failed', expect.stringContaining('the disk is full')]),
+          soon,
+        );
+        expect((await fed.memberships()).length).toBeLessThan(40);
+        await synapse.query(
+          `BEGIN; INSERT INTO current_state_events SELECT * FROM kept_state;
+             INSERT INTO current_state_delta_stream SELECT * FROM kept_deltas; COMMIT`,
+        );
+        broken.isBroken = false;
+        await expectTruth(fed, synapse);
+        expect(fed.feed.status.copies).toBe(2);
+      });
+
       test('put back to after the last change of state: ids that are given out again are read again', async () => {
         const synapse = await openSynapse();
         await synapse.write({ roomId: '!kept:x', members: { '@a:x': 'join' } });
         const fed = await follow(synapse);
-        await sleep(1_500);
         // Messages, up to id 101 or so; the backup has none of them.
         await synapse.write({ roomId: '!kept:x', members: {}, ids: 100 });
         await vi.waitFor(() => expect(fed.feed.status.position).toBeGreaterThan(100), soon);
-        await synapse.query('DELETE FROM events WHERE stream_ordering > 2');
-        await synapse.query("SELECT setval('events_stream_seq', 2)");
-        for (let room = 0; room < 5; room += 1)
-          await synapse.write({ roomId: `!again${room}:x`, members: { '@b:x': 'join' }, ids: 30 });
-        await cutConnections(synapse);
+        await whileAway(synapse, async () => {
+          await synapse.query('DELETE FROM events WHERE stream_ordering > 2');
+          await synapse.query("SELECT setval('events_stream_seq', 2)");
+          for (let room = 0; room < 5; room += 1)
+            await synapse.write({ roomId: `!again${room}:x`, members: { '@b:x': 'join' }, ids: 30 });
+        });
         await expectTruth(fed, synapse);
         expect(fed.feed.status.copies).toBe(1);
       });

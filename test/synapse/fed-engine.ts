@@ -3,10 +3,12 @@
  * again on what it has stored.
  */
 import { onTestFinished } from 'vitest';
-import { systemClock } from '../../src/base/clock.js';
+import { systemClock, type Clock } from '../../src/base/clock.js';
 import { MembershipEngine } from '../../src/engine/engine.js';
 import { IngestedIndex } from '../../src/ingest/fed-index.js';
 import { Ingest } from '../../src/ingest/ingest.js';
+import { ShadowReplacement } from '../../src/ingest/shadow-replacement.js';
+import type { Replacement } from '../../src/source/fed-index.js';
 import type { FeedObserver } from '../../src/source/synapse/feed-observer.js';
 import { SynapseFeed, type SynapseOptions } from '../../src/source/synapse/feed.js';
 import { LmdbStore } from '../../src/store/lmdb-store.js';
@@ -18,6 +20,9 @@ export interface FedOptions extends Partial<SynapseOptions> {
   readonly shards?: number;
   /** Folder of a store; without it nothing outlives the process. */
   readonly directory?: string;
+  readonly clock?: Clock;
+  /** Copies replace in parts of one step; while it is broken, their last commit fails. */
+  readonly replacedInParts?: { readonly isBroken: boolean };
 }
 
 /** What the feed told, in order. */
@@ -50,11 +55,15 @@ export class FedEngine {
   static async open(
     { host, port, superuser: user, password }: PostgresServer,
     database: string,
-    { shards = 0, directory, ...options }: FedOptions = {},
+    { shards = 0, directory, clock = systemClock, replacedInParts, ...options }: FedOptions = {},
   ): Promise<FedEngine> {
     const store = directory === undefined ? new MemoryStore() : await LmdbStore.open({ directory });
     const engine = await MembershipEngine.load(store, { shards, onProgress: () => undefined });
-    const index = new IngestedIndex('synapse', { engine, ingest: new Ingest(engine, store), store });
+    const ingest = new Ingest(engine, store);
+    const index =
+      replacedInParts === undefined
+        ? new IngestedIndex('synapse', { engine, ingest, store })
+        : new ReplacedInParts({ engine, ingest, store }, replacedInParts);
     const told: Told[] = [];
     const feed = new SynapseFeed(
       {
@@ -66,7 +75,7 @@ export class FedEngine {
         sweepIntervalMs: null,
         ...options,
       },
-      { index, observer: observerInto(told), clock: systemClock },
+      { index, observer: observerInto(told), clock },
     );
     feed.start();
     const fed = new FedEngine(engine, feed, index, store, told);
@@ -90,6 +99,42 @@ export class FedEngine {
         pairs.push(...userIds.map((userId) => `${roomId} ${userId}`));
     }
     return pairs.sort();
+  }
+}
+
+class ReplacedInParts extends IngestedIndex {
+  readonly #engine: MembershipEngine;
+  readonly #ingest: Ingest;
+  readonly #broken: { readonly isBroken: boolean };
+
+  constructor(
+    parts: { engine: MembershipEngine; ingest: Ingest; store: Store },
+    broken: { readonly isBroken: boolean },
+  ) {
+    super('synapse', parts);
+    this.#engine = parts.engine;
+    this.#ingest = parts.ingest;
+    this.#broken = broken;
+  }
+
+  override async replace(): Promise<Replacement> {
+    const ingest = this.#ingest;
+    const broken = this.#broken;
+    const applyNumbered: Ingest['applyNumbered'] = async (changes, cursor) => {
+      const isLast = cursor !== undefined && Buffer.from(cursor.value).includes('"isWhole":true');
+      if (isLast && broken.isBroken) throw new Error('the disk is full');
+      return ingest.applyNumbered(changes, cursor);
+    };
+    return ShadowReplacement.begin(
+      'synapse',
+      this.#engine,
+      Object.assign(Object.create(ingest) as Ingest, { applyNumbered }),
+      {
+        changesAtOnceMax: 1,
+        changesPerReplacementCommit: 1,
+        joinsPerNamesCommit: 1_000_000,
+      },
+    );
   }
 }
 

@@ -5,7 +5,7 @@
  * Whatever fails ends the connection: who knows what state it is in? Whoever opened it opens another one.
  * A server that falls silent fails, too: every answer, and every piece of a long one, has `silenceMsMax` to come.
  */
-import { Client, type ClientConfig } from 'pg';
+import { Client, escapeLiteral, type ClientConfig } from 'pg';
 import { to as copyTo } from 'pg-copy-streams';
 import type { Change } from '../../base/change.js';
 import { CopyRows } from './copy-rows.js';
@@ -40,8 +40,21 @@ export interface ConnectionOptions {
 
 const defaultPatience: Patience = { connectMsMax: 10_000, silenceMsMax: 60_000 };
 
+/**
+ * One process of the server does the work, and none compiles: estimates of what a feed asks are far off now and then. A query whose
+ * asker is gone ends after a few seconds, with its locks; servers before 14, and those on other systems, cannot look for that.
+ */
+const settings = `SELECT set_config('jit', 'off', false), set_config('max_parallel_workers_per_gather', '0', false),
+  CASE WHEN current_setting('server_version_num')::int >= 140000 AND version() LIKE '%linux%'
+    THEN set_config('client_connection_check_interval', '5s', false) END`;
+
 /** Bytes of a COPY that are read ahead. */
 const readAheadBytes = 256 * 1024;
+
+/** Text as SQL writes it, for queries without parameters. */
+export function literal(text: string): string {
+  return escapeLiteral(text);
+}
 
 export class Connection {
   readonly #client: Client;
@@ -59,8 +72,7 @@ export class Connection {
     const connection = new Connection(client, patience.silenceMsMax, signal);
     try {
       await client.connect();
-      // Estimates of what a feed asks are far off now and then, and compiling a query takes longer than running it.
-      await connection.query('SET jit = off');
+      await connection.query(settings);
       return connection;
     } catch (error) {
       connection.close();
@@ -129,11 +141,6 @@ export class Connection {
       // Who stops reading in the middle leaves the rest on the wire.
       if (!isWhole) this.#lose(new Error('a COPY was broken off'));
     }
-  }
-
-  /** Text as SQL writes it, for queries without parameters. */
-  literal(text: string): string {
-    return this.#client.escapeLiteral(text);
   }
 
   close(): void {

@@ -20,7 +20,7 @@ export interface FeedObserver {
   /** Ids that never appeared are not looked for any more. */
   gapsRetired(ids: number): void;
   /** The index did not have what the database has, and was put right. */
-  repaired(rooms: number, memberships: number): void;
+  repaired(rooms: number): void;
   /** Rooms were purged, and are empty now. */
   swept(rooms: number): void;
   /** Something that the operator may want to change; said once. */

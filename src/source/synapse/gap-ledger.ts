@@ -5,7 +5,7 @@
  * Neighbouring ids are one range, so that a jump of the sequence is one entry. Immutable: a poll that fails leaves what was.
  * Cost: a pass over the ranges where something changes; at most `gapRangesMax` of them.
  */
-import { gapRangesMax } from './bounds.js';
+import { gapRangesMax, oldestGapsKept } from './bounds.js';
 
 export interface Gap {
   readonly from: number;
@@ -63,16 +63,22 @@ export class GapLedger {
     );
   }
 
-  /**
-   * Gives up what will not come any more, and the oldest ones where there are too many.
-   * @param isOver whether nobody can be writing it any more
-   */
+  /** Gives up what will not come any more. @param isOver whether nobody can be writing it */
   retired(isOver: (gap: Gap) => boolean): { ledger: GapLedger; retired: readonly Gap[] } {
-    const over = this.gaps.filter(isOver);
-    if (over.length === 0 && this.gaps.length <= gapRangesMax) return { ledger: this, retired: [] };
-    const left = this.gaps.filter((gap) => !isOver(gap));
-    const tooMany = left.slice(0, Math.max(0, left.length - gapRangesMax));
-    return { ledger: new GapLedger(left.slice(tooMany.length)), retired: [...over, ...tooMany] };
+    const retired = this.gaps.filter(isOver);
+    if (retired.length === 0) return { ledger: this, retired };
+    return { ledger: new GapLedger(this.gaps.filter((gap) => !isOver(gap))), retired };
+  }
+
+  /** Gives up some where there are too many (bounds.ts says which). @returns how many ids that were */
+  bounded(): { ledger: GapLedger; dropped: number } {
+    const tooMany = this.gaps.length - gapRangesMax;
+    if (tooMany <= 0) return { ledger: this, dropped: 0 };
+    const ledger = new GapLedger([
+      ...this.gaps.slice(0, oldestGapsKept),
+      ...this.gaps.slice(oldestGapsKept + tooMany),
+    ]);
+    return { ledger, dropped: this.idCount - ledger.idCount };
   }
 }
 

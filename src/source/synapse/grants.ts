@@ -6,6 +6,7 @@
  * Synapse's own would be made read-only.
  */
 import { PublicError } from '../../base/errors.js';
+import { literal } from './connection.js';
 
 export interface GrantedTable {
   readonly table: string;
@@ -131,12 +132,6 @@ function checkName(what: string, name: string): void {
 
 function identifier(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
-}
-
-/** However the server reads backslashes in plain ones. */
-function literal(text: string): string {
-  const quoted = `'${text.replaceAll('\\', '\\\\').replaceAll("'", "''")}'`;
-  return text.includes('\\') ? `E${quoted}` : quoted;
 }
 
 /** Names may hold dollars. */

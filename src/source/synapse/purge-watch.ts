@@ -12,7 +12,8 @@ const lookBack = 1_000;
 export class PurgeWatch {
   readonly #connection: Connection;
   #seen: number;
-  #purge: number | undefined;
+  /** Those in the last look. */
+  #purges: ReadonlySet<number> = new Set();
 
   /** @returns undefined where the role may not see it, and on the standby of a time when there was no such table */
   static async open(connection: Connection): Promise<PurgeWatch | undefined> {
@@ -36,14 +37,15 @@ export class PurgeWatch {
 
   /** Whether there was a purge since the last call. */
   async wasPurged(): Promise<boolean> {
-    const [{ seen, purge }] = await this.#connection.query<{ seen: number | null; purge: number | null }>(
-      `SELECT max(stream_id)::float8 AS seen, max(stream_id) FILTER (WHERE cache_func = 'dr_cache_fake')::float8 AS purge
+    const [{ seen, purges }] = await this.#connection.query<{ seen: number | null; purges: number[] | null }>(
+      `SELECT max(stream_id)::float8 AS seen,
+         array_agg(stream_id::float8) FILTER (WHERE cache_func = 'dr_cache_fake') AS purges
        FROM cache_invalidation_stream_by_instance WHERE stream_id > $1`,
       [this.#seen - lookBack],
     );
     this.#seen = Math.max(this.#seen, seen ?? 0);
-    if (purge === null || purge <= (this.#purge ?? -1)) return false;
-    this.#purge = purge;
-    return true;
+    const isNew = (purges ?? []).some((id) => !this.#purges.has(id));
+    this.#purges = new Set(purges);
+    return isNew;
   }
 }

@@ -29,11 +29,15 @@ const answerMsMax = 5_000;
 
 export class RedisWake {
   readonly #redis: Redis;
+  #isClosed = false;
 
   constructor(options: RedisOptions, serverName: string, listener: RedisListener) {
     this.#redis = new Redis({
       ...connectionOf(options),
       maxRetriesPerRequest: null,
+      // A peer that is gone without a word is noticed.
+      keepAlive: 10_000,
+      autoResubscribe: false,
       retryStrategy: (times) => Math.min(times * 100, retryMsMax),
     });
     const said = new Set<string>();
@@ -49,10 +53,16 @@ export class RedisWake {
       } else if (line.startsWith('RDATA un_partial_stated_room ')) listener.onChange();
       else if (line.startsWith('RDATA caches ') && line.includes('["dr_cache_fake"')) listener.onPurge();
     });
-    this.#redis.subscribe(serverName).catch(fault);
+    // Again on each connection, also when it was refused on the one before.
+    this.#redis.on('connect', () => {
+      this.#redis.subscribe(serverName).catch((error: unknown) => {
+        if (!this.#isClosed) fault(error instanceof Error ? error : new Error(String(error)));
+      });
+    });
   }
 
   close(): void {
+    this.#isClosed = true;
     this.#redis.disconnect();
   }
 }

@@ -3,7 +3,7 @@
  *
  * An id is in three tables, depending on what it was for. It becomes visible with everything written in its transaction.
  */
-import { idsPerGapMax, idsPerPollMax } from './bounds.js';
+import { idsInGapsMax, idsPerGapMax, idsPerPollMax } from './bounds.js';
 import type { Connection } from './connection.js';
 import type { Gap } from './gap-ledger.js';
 import type { Anchor } from './position.js';
@@ -18,17 +18,18 @@ const tables = [
 /** The one that says which memberships were touched. */
 const deltas = 1;
 
-/** Ids that have become visible. */
-export interface SeenIds {
-  /** Ascending, some of them perhaps twice. */
-  readonly ids: readonly number[];
-  /** Those under which memberships, or other state, were touched. */
-  readonly withState: readonly number[];
-}
+/** Of the rows of `newIdsQuery` those that are no id, but the anchor. */
+const anchorArm = tables.length;
 
-export interface NewIds extends SeenIds {
+export interface NewIds {
+  /** Those that have become visible: ascending, some of them perhaps twice. */
+  readonly ids: readonly number[];
   /** All ids up to this one are known now: they are in `ids`, or missing. */
   readonly upTo: number;
+  /** The last row among them by which the database can be recognised; undefined where no state was touched. */
+  readonly anchor: Anchor | undefined;
+  /** Whether the anchor before is still there. */
+  readonly isSame: boolean;
   /** Whether that is the end of the stream. */
   readonly isAtEnd: boolean;
 }
@@ -38,22 +39,30 @@ interface IdRow {
   readonly id: number;
 }
 
-const newIdsQuery = tables
-  .map(
+type NewIdRow = IdRow & { readonly [Column in keyof Omit<Anchor, 'streamId'>]: Anchor[Column] };
+
+/** What an anchor has beside its id. */
+const anchorColumns = 'room_id AS "roomId", type, state_key AS "stateKey", event_id AS "eventId"';
+const noAnchor = 'NULL AS "roomId", NULL AS type, NULL AS "stateKey", NULL AS "eventId"';
+
+const newIdsQuery = [
+  ...tables.map(
     ([table, column], arm) =>
-      `SELECT ${arm} AS arm, id::float8 FROM ` +
-      `(SELECT ${column} AS id FROM ${table} WHERE ${column} > $1 ORDER BY ${column} LIMIT $2) AS arm_${arm}`,
-  )
-  .join(' UNION ALL ');
+      `(SELECT ${arm} AS arm, ${column}::float8 AS id, ${arm === deltas ? anchorColumns : noAnchor} ` +
+      `FROM ${table} WHERE ${column} > $1 ORDER BY ${column} LIMIT $2)`,
+  ),
+  // By the same snapshot: ids of another database must not be taken for new ones of this.
+  `(SELECT ${anchorArm}, stream_id::float8, ${noAnchor} FROM current_state_delta_stream WHERE ${isTheAnchor(3)} LIMIT 1)`,
+].join(' UNION ALL ');
 
 /** ORDER BY and LIMIT make it a look-up in the index for each gap, whatever the planner thinks of a range. */
-const gapIdsQuery = tables
+const gapIdsQuery = `SELECT id::float8 FROM (${tables
   .map(
-    ([table, column], arm) =>
-      `SELECT ${arm} AS arm, found.id::float8 FROM unnest($1::bigint[], $2::bigint[]) AS gap (low, high), LATERAL ` +
+    ([table, column]) =>
+      `SELECT found.id FROM unnest($1::bigint[], $2::bigint[]) AS gap (low, high), LATERAL ` +
       `(SELECT ${column} AS id FROM ${table} WHERE ${column} BETWEEN gap.low AND gap.high ORDER BY ${column} LIMIT $3) AS found`,
   )
-  .join(' UNION ALL ');
+  .join(' UNION ALL ')}) AS ids LIMIT $4`;
 
 /** The sequence gives out 2 first. */
 const highestQuery = `SELECT greatest(${tables
@@ -61,8 +70,14 @@ const highestQuery = `SELECT greatest(${tables
   .join(', ')}, 1)::float8 AS high`;
 
 /** What is above the highest id so far, as far as one poll goes. */
-export async function newIds(connection: Connection, above: number): Promise<NewIds> {
-  const rows = await connection.query<IdRow>(newIdsQuery, [above, idsPerPollMax], 'new ids');
+export async function newIds(
+  connection: Connection,
+  above: number,
+  anchor: Anchor | undefined,
+): Promise<NewIds> {
+  const values = [above, idsPerPollMax, ...valuesOf(anchor)];
+  const found = await connection.query<NewIdRow>(newIdsQuery, values, 'new ids');
+  const rows = found.filter(({ arm }) => arm !== anchorArm);
   const counts = tables.map(() => 0);
   const ends = tables.map(() => above);
   for (const { arm, id } of rows) {
@@ -72,20 +87,33 @@ export async function newIds(connection: Connection, above: number): Promise<New
   // Beyond the last id of a table that has more, nothing is known of that table.
   const cutOff = ends.filter((_, arm) => counts[arm] === idsPerPollMax);
   const upTo = cutOff.length === 0 ? Math.max(...ends) : Math.min(...cutOff);
-  return { ...seen(rows.filter(({ id }) => id <= upTo)), upTo, isAtEnd: cutOff.length === 0 };
+  const known = rows.filter(({ id }) => id <= upTo);
+  return {
+    ids: ascending(known),
+    upTo,
+    anchor: anchorAmong(known),
+    isSame: anchor === undefined || rows.length < found.length,
+    isAtEnd: cutOff.length === 0,
+  };
 }
 
-/** What has appeared of these gaps. */
-export async function filledIds(connection: Connection, gaps: readonly Gap[]): Promise<SeenIds> {
-  if (gaps.length === 0) return { ids: [], withState: [] };
-  const values = [gaps.map(({ from }) => from), gaps.map(({ to }) => to), idsPerGapMax];
-  return seen(await connection.query<IdRow>(gapIdsQuery, values, 'ids in gaps'));
+function anchorAmong(rows: readonly NewIdRow[]): Anchor | undefined {
+  let last: NewIdRow | undefined;
+  for (const row of rows) if (row.arm === deltas && row.id >= (last?.id ?? 0)) last = row;
+  if (last === undefined) return undefined;
+  const { id, roomId, type, stateKey, eventId } = last;
+  return { streamId: id, roomId, type, stateKey, eventId };
 }
 
-function seen(rows: readonly IdRow[]): SeenIds {
-  const ids = rows.map(({ id }) => id).sort((left, right) => left - right);
-  const withState = new Set(rows.filter(({ arm }) => arm === deltas).map(({ id }) => id));
-  return { ids, withState: [...withState] };
+/** What has appeared of these gaps, ascending, some of it perhaps twice: all of it, unless it is very much. */
+export async function filledIds(connection: Connection, gaps: readonly Gap[]): Promise<number[]> {
+  if (gaps.length === 0) return [];
+  const values = [gaps.map(({ from }) => from), gaps.map(({ to }) => to), idsPerGapMax, idsInGapsMax];
+  return ascending(await connection.query<{ id: number }>(gapIdsQuery, values, 'ids in gaps'));
+}
+
+function ascending(rows: readonly { readonly id: number }[]): number[] {
+  return rows.map(({ id }) => id).sort((left, right) => left - right);
 }
 
 /** The highest id that is visible. It may go down: a purge deletes events. */
@@ -124,7 +152,7 @@ export async function announcedId(connection: Connection): Promise<number | unde
 /** The last row up to an id by which the database can be recognised. */
 export async function anchorUpTo(connection: Connection, high: number): Promise<Anchor | undefined> {
   const rows = await connection.query<Anchor>(
-    `SELECT stream_id::float8 AS "streamId", room_id AS "roomId", type, state_key AS "stateKey", event_id AS "eventId"
+    `SELECT stream_id::float8 AS "streamId", ${anchorColumns}
      FROM current_state_delta_stream WHERE stream_id <= $1 ORDER BY stream_id DESC LIMIT 1`,
     [high],
   );
@@ -132,11 +160,24 @@ export async function anchorUpTo(connection: Connection, high: number): Promise<
 }
 
 export async function isAnchored(connection: Connection, anchor: Anchor): Promise<boolean> {
-  const { streamId, roomId, type, stateKey, eventId } = anchor;
   const [{ exists }] = await connection.query<{ exists: boolean }>(
-    `SELECT EXISTS (SELECT FROM current_state_delta_stream WHERE stream_id = $1 AND room_id = $2 AND type = $3
-       AND state_key = $4 AND event_id IS NOT DISTINCT FROM $5)`,
-    [streamId, roomId, type, stateKey, eventId],
+    `SELECT EXISTS (SELECT FROM current_state_delta_stream WHERE ${isTheAnchor(1)})`,
+    valuesOf(anchor),
   );
   return exists;
+}
+
+/** @param first number of the first of the parameters that `valuesOf` gives */
+function isTheAnchor(first: number): string {
+  const [id, room, type, key, event] = [0, 1, 2, 3, 4].map((at) => `$${first + at}`);
+  return (
+    `stream_id = ${id}::bigint AND room_id = ${room} AND type = ${type} AND state_key = ${key} ` +
+    `AND event_id IS NOT DISTINCT FROM ${event}`
+  );
+}
+
+function valuesOf(anchor: Anchor | undefined): (string | number | null)[] {
+  if (anchor === undefined) return [null, null, null, null, null];
+  const { streamId, roomId, type, stateKey, eventId } = anchor;
+  return [streamId, roomId, type, stateKey, eventId];
 }

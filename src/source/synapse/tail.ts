@@ -21,10 +21,10 @@ export interface Poll {
   readonly position: Position;
   /** Whether that is to its end. */
   readonly isAtEnd: boolean;
-  /** The highest id under which any state was touched, of those seen in this poll; 0 when there was none. */
-  readonly stateUpTo: number;
   /** What holds of those that were touched, in pieces; undefined where nobody was. */
   readonly changes: AsyncIterable<Change[]> | undefined;
+  /** Ids that were given up, because too many are missing. */
+  readonly gapsDropped: number;
 }
 
 export class Tail {
@@ -34,32 +34,51 @@ export class Tail {
   #aheadMs: number | undefined;
   #probedMidMs = -Infinity;
   #probedOldMs = -Infinity;
+  #looksForAll = false;
 
   constructor(connection: Connection, clock: Clock) {
     this.#connection = connection;
     this.#clock = clock;
   }
 
-  async poll({ high, ledger: stored, anchor, asOfMs }: Position): Promise<Poll> {
+  /** The next poll looks for every gap, however old. */
+  lookForAll(): void {
+    this.#looksForAll = true;
+  }
+
+  /**
+   * @param looksForAll whether to look for every gap, however old
+   * @returns undefined when the database is not the one that was read before
+   */
+  async poll(
+    { high, ledger: stored, anchor, asOfMs }: Position,
+    looksForAll: boolean,
+  ): Promise<Poll | undefined> {
     const nowMs = this.#clock.nowMs();
     const ledger = this.#withoutJumps(stored, nowMs);
-    const filled = await filledIds(this.#connection, this.#due(ledger.gaps, nowMs));
-    const fresh = await newIds(this.#connection, high);
-    const position = {
-      high: fresh.upTo,
-      ledger: ledger.without(filled.ids).extended(high + 1, fresh.upTo, fresh.ids, nowMs),
-      anchor,
-      asOfMs: fresh.isAtEnd ? nowMs : asOfMs,
-    };
-    const withState = [...fresh.withState, ...filled.withState];
+    const due = looksForAll || this.#looksForAll ? ledger.gaps : this.#due(ledger.gaps, nowMs);
+    this.#looksForAll = false;
+    const filled = await filledIds(this.#connection, due);
+    const fresh = await newIds(this.#connection, high, anchor);
+    if (!fresh.isSame) return undefined;
+    const { ledger: next, dropped } = ledger
+      .without(filled)
+      .extended(high + 1, fresh.upTo, fresh.ids, nowMs)
+      .bounded();
+    // An id that was missing is read whatever it was for: of an id that is visible, all that it touched is.
+    const hasTouched = fresh.anchor !== undefined || filled.length > 0;
     return {
-      position,
+      position: {
+        high: fresh.upTo,
+        ledger: next,
+        anchor: fresh.anchor ?? anchor,
+        asOfMs: fresh.isAtEnd ? nowMs : asOfMs,
+      },
       isAtEnd: fresh.isAtEnd,
-      stateUpTo: withState.reduce((highest, id) => Math.max(highest, id), 0),
-      changes:
-        withState.length === 0
-          ? undefined
-          : this.#connection.copyMemberships(touchedMemberships(high, fresh.upTo, filled.withState)),
+      changes: hasTouched
+        ? this.#connection.copyMemberships(touchedMemberships(high, fresh.upTo, distinct(filled)))
+        : undefined,
+      gapsDropped: dropped,
     };
   }
 
@@ -86,4 +105,9 @@ export class Tail {
       return ageMs < gapIsOldMs ? isMidDue : isOldDue;
     });
   }
+}
+
+/** @param ids ascending */
+function distinct(ids: readonly number[]): number[] {
+  return ids.filter((id, index) => id !== ids[index - 1]);
 }

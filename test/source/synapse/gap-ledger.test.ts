@@ -1,7 +1,7 @@
 /** The ledger of missing ids, against a set that holds each of them. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { gapRangesMax } from '../../../src/source/synapse/bounds.js';
+import { gapRangesMax, oldestGapsKept } from '../../../src/source/synapse/bounds.js';
 import { GapLedger } from '../../../src/source/synapse/gap-ledger.js';
 
 const empty = new GapLedger([]);
@@ -62,13 +62,24 @@ describe('the ledger', () => {
     expect(ledger.below(5).gaps).toEqual([{ from: 1, to: 4, sinceMs: 0 }]);
   });
 
-  test('gives up what is over, and the oldest of too many', () => {
-    const odd = Array.from({ length: gapRangesMax + 5 }, (_, index) => index * 2 + 2);
-    const ledger = empty.extended(1, odd.length * 2, odd, 0);
-    expect(ledger.gaps).toHaveLength(odd.length);
-    const { ledger: left, retired } = ledger.retired(({ to }) => to > odd.length * 2 - 4);
-    expect(retired.map(({ from }) => from)).toEqual([odd.length * 2 - 3, odd.length * 2 - 1, 1, 3, 5]);
-    expect(left.gaps).toHaveLength(gapRangesMax);
+  test('gives up what is over', () => {
+    const ledger = empty.extended(1, 9, [2, 4, 6, 8], 0);
+    const { ledger: left, retired } = ledger.retired(({ to }) => to > 6);
+    expect(retired.map(({ from }) => from)).toEqual([7, 9]);
+    expect(left.gaps.map(({ from }) => from)).toEqual([1, 3, 5]);
     expect(empty.retired(() => true)).toEqual({ ledger: empty, retired: [] });
+  });
+
+  test('of too many gaps it keeps the oldest and the newest', () => {
+    const even = Array.from({ length: gapRangesMax + 5 }, (_, index) => index * 2 + 2);
+    const { ledger, dropped } = empty.extended(1, even.length * 2, even, 0).bounded();
+    expect(dropped).toBe(5);
+    expect(ledger.gaps).toHaveLength(gapRangesMax);
+    expect(ledger.gaps.slice(oldestGapsKept - 1, oldestGapsKept + 1).map(({ from }) => from)).toEqual([
+      oldestGapsKept * 2 - 1,
+      oldestGapsKept * 2 + 11,
+    ]);
+    expect(ledger.gaps.at(-1)?.from).toBe(even.length * 2 - 1);
+    expect(ledger.bounded()).toEqual({ ledger, dropped: 0 });
   });
 });
