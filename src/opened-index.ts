@@ -76,26 +76,25 @@ export class OpenedIndex {
     this.#service.open({ engine, ingest, tokens, store });
   }
 
-  /** Begins to feed the index. Resolves when it has once been all that the source has: it may answer from then on. */
+  /** Begins to feed the index. Resolves when it may answer. */
   async #openSource({ store, engine }: Loaded, ingest: Ingest): Promise<void> {
     const { source } = this.#config;
     if (source === undefined || this.#isClosing) return;
     const { metrics, logger } = this.#deps;
-    const isCopied = { yet: false };
     const feed = new SynapseFeed(source.synapse, {
       index: new IngestedIndex('synapse', { engine, ingest, store }),
       observer: sourceLog(logger, (share, waitsFor) => {
-        if (!isCopied.yet) this.#tell({ phase: 'copied', share, waitsFor });
+        if (this.#service.starting !== undefined && !feed.hasWhole)
+          this.#tell({ phase: 'copied', share, waitsFor });
       }),
       clock: systemClock,
     });
     this.#source = feed;
     this.#service.source = feed;
     metrics.watchSource(feed);
-    isCopied.yet = feed.hasWhole;
+    this.#tell({ phase: feed.hasWhole ? 'updated' : 'copied', share: 0 });
     feed.start();
-    await feed.whole;
-    isCopied.yet = true;
+    await feed.ready;
   }
 
   async #load(): Promise<Loaded> {

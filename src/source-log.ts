@@ -1,30 +1,39 @@
 /** What a feed tells, as lines of the log, and as progress of a start. */
 import type { FastifyBaseLogger } from 'fastify';
-import type { FeedObserver } from './source/synapse/feed-observer.js';
+import type { FeedObserver, FeedPart } from './source/synapse/feed-observer.js';
+
+const failureTexts: Readonly<Record<FeedPart, string>> = {
+  follow: 'the source cannot be followed: it is tried again, and the index stays as it is',
+  sweep: 'purged rooms cannot be looked for: it is tried again',
+  reconcile: 'rooms cannot be compared with the database: it is tried again',
+};
 
 /** @param onProgress of the first copy: how much of it is done, and what it waits for */
 export function sourceLog(
   logger: FastifyBaseLogger,
   onProgress: (share: number, waitsFor?: string) => void,
 ): FeedObserver {
-  /** What the last failure was: the same again is no news. */
-  let lastFailure: string | undefined;
+  /** The last failure of each part, while it fails: the same again is no news. */
+  const failing = new Map<FeedPart, string>();
   return {
     copying: (rows, about) => onProgress(about === 0 ? 1 : rows / about),
     copied: ({ why, rows, joined, left, seconds }) =>
-      logger.info({ why, rows, joined, left, seconds }, 'all memberships were copied from the homeserver'),
+      logger.info(
+        { why, rows, joined, left, seconds: Number(seconds.toFixed(3)) },
+        'all memberships were copied from the homeserver',
+      ),
     following: (position) => {
-      lastFailure = undefined;
-      logger.info({ position }, 'changes of the homeserver are followed');
+      failing.delete('follow');
+      logger.info({ position }, 'the index is what the homeserver has, and follows its changes');
     },
-    failed: (message) => {
-      onProgress(0, message);
-      const isNews = message !== lastFailure;
-      lastFailure = message;
-      logger[isNews ? 'error' : 'debug'](
-        { reason: message },
-        'the source failed: it is tried again; what the index has stays',
-      );
+    failed: (part, message) => {
+      if (part === 'follow') onProgress(0, message);
+      const isNews = failing.get(part) !== message;
+      failing.set(part, message);
+      logger[isNews ? 'error' : 'debug']({ reason: message }, failureTexts[part]);
+    },
+    compared: (part) => {
+      if (failing.delete(part)) logger.info({ part }, 'it works again');
     },
     notTheSame: (message) =>
       logger.error(

@@ -7,6 +7,7 @@
  */
 import type { Clock } from '../base/clock.js';
 import { nameBytesMax } from '../base/limits.js';
+import { loopText } from '../base/loop-header.js';
 import { MatrixError } from '../base/matrix-error.js';
 import type { Asker } from './authenticator.js';
 
@@ -47,6 +48,7 @@ export function objectOf(endpoint: string, answer: Answer, clock: Clock): Record
     const message = 'the homeserver limits the rate of requests: wait for Retry-After, then ask again';
     throw new MatrixError(429, 'M_LIMIT_EXCEEDED', message, { retryAfterSeconds: retryAfterSeconds ?? 1 });
   }
+  if (status === 508) throw wrongAnswer(loopText);
   if (status >= 500) {
     // A front proxy says these for a homeserver that is down, restarting or slow.
     const away = status === 502 || status === 503 || status === 504;

@@ -8,6 +8,7 @@
 import { Pool } from 'undici';
 import { systemClock, type Clock } from '../base/clock.js';
 import { homeserverAnswerBytesMax } from '../base/limits.js';
+import { loopHeader } from '../base/loop-header.js';
 import { MatrixError } from '../base/matrix-error.js';
 import type { Asker, Credentials } from './authenticator.js';
 import { askerOf, objectOf, retryLaterSeconds, type Answer } from './homeserver-answer.js';
@@ -120,7 +121,7 @@ export class Homeserver {
 
 /** @throws MatrixError 401 for a token that no homeserver can have given out */
 function headersOf(credentials: Credentials | undefined): Record<string, string> {
-  const headers: Record<string, string> = { accept: 'application/json' };
+  const headers: Record<string, string> = { accept: 'application/json', [loopHeader]: '1' };
   if (credentials === undefined) return headers;
   const { accessToken, userAgent, forwardedFor } = credentials;
   if (!tokenShape.test(accessToken)) {

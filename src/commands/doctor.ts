@@ -9,6 +9,7 @@ import { freemem, totalmem } from 'node:os';
 import { dirname } from 'node:path';
 import { messageOf } from '../base/errors.js';
 import { fail, type Finding, ok, warn } from '../base/finding.js';
+import { loopHeader, loopText } from '../base/loop-header.js';
 import { ConfigError } from '../config/config-error.js';
 import { type Address, type Config, type HomeserverConfig, loadConfig } from '../config/load.js';
 import { examineSynapse } from '../source/synapse/examine.js';
@@ -223,7 +224,7 @@ async function homeserver({ url }: HomeserverConfig): Promise<Finding[]> {
       versions.status === 200
         ? 'answers /_matrix/client/versions with something else'
         : 'does not answer /_matrix/client/versions';
-    const advice = 'correct homeserver.url, or start the homeserver';
+    const advice = versions.status === 508 ? loopText : 'correct homeserver.url, or start the homeserver';
     return [fail('homeserver', `${url} ${what} (${versions.text}); ${advice}`)];
   }
   const found = ok('homeserver', `${url} answers /_matrix/client/versions`);
@@ -249,7 +250,10 @@ interface Reply {
 async function ask(url: string, accessToken?: string): Promise<Reply> {
   try {
     const response = await fetch(url, {
-      headers: accessToken === undefined ? {} : { authorization: `Bearer ${accessToken}` },
+      headers: {
+        [loopHeader]: '1',
+        ...(accessToken === undefined ? {} : { authorization: `Bearer ${accessToken}` }),
+      },
       signal: AbortSignal.timeout(answerTimeoutMs),
     });
     const text = await response.text();

@@ -59,7 +59,15 @@ export async function importFile(options: ImportOptions, terminal: Terminal): Pr
 }
 
 function makeClient({ config: file, url }: ImportOptions, terminal: Terminal): MembershipsClient {
-  const { listen, serviceToken } = loadConfig({ file, env: terminal.env, serves: false });
+  const { listen, serviceToken, source } = loadConfig({ file, env: terminal.env, serves: false });
+  if (source !== undefined) {
+    throw new CommandError(
+      'memberships come from source.synapse of this configuration: nothing is imported beside it',
+      {
+        exitCode: exitCodes.usage,
+      },
+    );
+  }
   if (serviceToken === undefined) {
     throw new CommandError(
       'there is no service token: give service_token in --config, or MUTUAL_ROOMS_SERVICE_TOKEN',

@@ -114,8 +114,9 @@ export class MembershipsClient {
 
 function refusalOf(status: number): string {
   switch (status) {
-    case 401:
     case 403:
+      return 'it takes memberships from nobody';
+    case 401:
       return 'the service token is wrong; give the one of the server in service_token or MUTUAL_ROOMS_SERVICE_TOKEN';
     case 404:
       return 'the import API is off, or this is another server; set service_token in the configuration of the server';

@@ -239,8 +239,12 @@ function readSecrets(data: ConfigFile, folder: string, placeOf: PlaceOf, faults:
   };
 
   /** A line of text. */
-  const readLine = (file: string, name: string): string =>
-    readText(file, fixOf(name)).replace(/[\r\n]+$/, '');
+  const readLine = (file: string, name: string): string => readText(file, fixOf(name)).replace(/[\r\n]+$/, '');
+  const readPassword = (file: string, name: string): string => {
+    const password = readLine(file, name);
+    if (password === '') throw new ConfigError([`${file}: it is empty, and must hold the password`]);
+    return password;
+  };
 
   const serviceToken = fromFile(
     ['service_token'],
@@ -273,13 +277,13 @@ function readSecrets(data: ConfigFile, folder: string, placeOf: PlaceOf, faults:
     ['source', 'synapse', 'postgres', 'password'],
     postgres?.password !== undefined,
     postgres?.password_file,
-    readLine,
+    readPassword,
   );
   const redisPassword = fromFile(
     ['source', 'synapse', 'redis', 'password'],
     synapse?.redis?.password !== undefined,
     synapse?.redis?.password_file,
-    readLine,
+    readPassword,
   );
 
   return {

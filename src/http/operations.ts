@@ -54,7 +54,7 @@ export function addHealth(
 /** What is known of the source, in the words of JSON. */
 function sourceBody({ source }: IndexInService): { source?: object } {
   if (source === undefined) return {};
-  const { kind, state, ageSeconds, position, lastError, reconciled, ...counts } = source.status;
+  const { kind, state, ageSeconds, position, lastError, reconciled, redisUp, ...counts } = source.status;
   return {
     source: {
       kind,
@@ -64,6 +64,7 @@ function sourceBody({ source }: IndexInService): { source?: object } {
       gaps_open: counts.gapsOpen,
       gaps_retired: counts.gapsRetired,
       rows_read: counts.rowsRead,
+      changes_made: counts.changesMade,
       copies: counts.copies,
       failures: counts.failures,
       reconcile: {
@@ -77,6 +78,7 @@ function sourceBody({ source }: IndexInService): { source?: object } {
         last_at: reconciled.last === undefined ? null : new Date(reconciled.last.atMs).toISOString(),
         last_seconds: reconciled.last?.seconds ?? null,
       },
+      ...(redisUp === undefined ? {} : { redis_up: redisUp }),
       last_error: lastError?.message ?? null,
       last_error_at: lastError === undefined ? null : new Date(lastError.atMs).toISOString(),
     },

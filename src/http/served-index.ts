@@ -23,7 +23,7 @@ export interface ServedIndex {
 /** How far a start has come. */
 export interface Starting {
   /** What is done, to follow on "the index is being". */
-  readonly phase: 'opened' | 'checked' | 'compacted' | 'loaded' | 'copied';
+  readonly phase: 'opened' | 'checked' | 'compacted' | 'loaded' | 'copied' | 'updated';
   /** From 0 to 1. */
   readonly share: number;
   /** What it waits for, where that is not in its own hands. */

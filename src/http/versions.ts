@@ -7,6 +7,7 @@
  */
 import type { FastifyInstance } from 'fastify';
 import type { Credentials } from '../auth/authenticator.js';
+import { loopHeader, loopText } from '../base/loop-header.js';
 import { MatrixError } from '../base/matrix-error.js';
 import { credentialsOf, findAccessToken } from './access-token.js';
 import { sendJson } from './json.js';
@@ -29,6 +30,7 @@ export interface VersionsDeps {
 
 export function addVersions(app: FastifyInstance, { askHomeserver, advertiseV119 }: VersionsDeps): void {
   app.get('/_matrix/client/versions', { config: { endpoint: 'versions' } }, async (request, reply) => {
+    if (request.headers[loopHeader] !== undefined) throw new MatrixError(508, 'M_UNKNOWN', loopText);
     const token = findAccessToken(request);
     const theirs =
       askHomeserver === undefined

@@ -34,8 +34,10 @@ export interface SourceGauges {
   readonly gapsOpen: number;
   readonly gapsRetired: number;
   readonly rowsRead: number;
+  readonly changesMade: number;
   readonly copies: number;
   readonly failures: number;
+  readonly redisUp: boolean | undefined;
   readonly reconciled: {
     readonly runs: number;
     readonly sweeps: number;
@@ -53,12 +55,17 @@ type OfSource = readonly (readonly [name: string, help: string, (from: SourceGau
 const sourceGauges: OfSource = [
   [
     'mutual_rooms_source_up',
-    '1 while changes are followed, or all memberships are being copied; 0 while there is no connection.',
-    ({ state }) => (state === 'following' || state === 'copying' ? 1 : 0),
+    '1 while changes are followed, caught up with, or copied; 0 while the database cannot be read, or what it says not kept.',
+    ({ state }) => (state === 'disconnected' || state === 'connecting' ? 0 : 1),
+  ],
+  [
+    'mutual_rooms_source_redis_up',
+    '1 while Redis is listened to; 0 while it is not, or none is configured.',
+    ({ redisUp }) => (redisUp === true ? 1 : 0),
   ],
   [
     'mutual_rooms_source_age_seconds',
-    'Since the source was last read up to its end: what is newer may be missing. +Inf before the first time.',
+    'Since the source was last read up to its end: what is newer may be missing. +Inf before the first time. How far a hot standby is behind its primary is not in it.',
     ({ ageSeconds }) => ageSeconds,
   ],
   ['mutual_rooms_source_position', 'The highest stream id that was read.', ({ position }) => position],
@@ -81,6 +88,11 @@ const sourceCounters: OfSource = [
     ({ gapsRetired }) => gapsRetired,
   ],
   ['mutual_rooms_source_rows_read_total', 'Rows that were read from the source.', ({ rowsRead }) => rowsRead],
+  [
+    'mutual_rooms_source_changes_total',
+    'Memberships that changed by what the source told, copies left out.',
+    ({ changesMade }) => changesMade,
+  ],
   ['mutual_rooms_source_copies_total', 'How often all memberships were copied.', ({ copies }) => copies],
   [
     'mutual_rooms_source_failures_total',

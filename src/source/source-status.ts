@@ -2,8 +2,11 @@
 
 export interface SourceStatus {
   readonly kind: 'synapse';
-  /** `connecting` at first; `copying` all memberships; `following` changes; `disconnected` from the database, and trying again. */
-  readonly state: 'connecting' | 'copying' | 'following' | 'disconnected';
+  /**
+   * `connecting`; `copying` all memberships; `catching_up` with changes before now; `following` them; `disconnected` from the
+   * database, or failing with what it read, and trying again.
+   */
+  readonly state: 'connecting' | 'copying' | 'catching_up' | 'following' | 'disconnected';
   /** Since the source was last read up to its end: what is newer may be missing. Infinity before the first time. */
   readonly ageSeconds: number;
   /** The highest stream id that was read. */
@@ -14,11 +17,15 @@ export interface SourceStatus {
   readonly gapsRetired: number;
   /** Rows that were read: memberships copied, and those that changes touched. */
   readonly rowsRead: number;
+  /** Memberships that came to be otherwise, copies left out. */
+  readonly changesMade: number;
   /** How often all memberships were copied. */
   readonly copies: number;
   /** How often the connection was lost, or anything else went wrong. */
   readonly failures: number;
   readonly reconciled: ReconcileStatus;
+  /** Whether Redis is listened to; undefined where none is configured. */
+  readonly redisUp: boolean | undefined;
   /** The last thing that went wrong, and when, in milliseconds since 1970. */
   readonly lastError: { readonly message: string; readonly atMs: number } | undefined;
 }

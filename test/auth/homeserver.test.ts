@@ -50,6 +50,7 @@ describe('what the homeserver is asked', () => {
       'host',
       'user-agent',
       'x-forwarded-for',
+      'x-mutual-rooms-asks',
     ]);
   });
 

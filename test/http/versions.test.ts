@@ -1,5 +1,6 @@
 /** Do clients that look before they ask find the feature, and everything else that the homeserver has? */
 import { beforeEach, describe, expect, test } from 'vitest';
+import { freePort } from '../servers/free-port.js';
 import { HomeserverStub } from './homeserver-stub.js';
 import { configWithHomeserver, openServer, testConfig, type ServerUnderTest } from './server-under-test.js';
 
@@ -59,6 +60,18 @@ describe('with a homeserver', () => {
       expect((await (await open()).ask(versionsPath)).status).toBe(502);
     },
   );
+
+  test('an address of the homeserver that leads back here is found out at once', async () => {
+    const port = await freePort();
+    const server = await openServer(
+      configWithHomeserver(`http://127.0.0.1:${port}`, { listen: { host: '127.0.0.1', port } }),
+    );
+    const answer = await server.ask(versionsPath);
+    expect([answer.status, answer.json.error]).toEqual([
+      502,
+      'homeserver.url leads back to mutual-rooms: give the address of the homeserver itself',
+    ]);
+  });
 
   test('`v1.19` only when configured, and never twice', async () => {
     expect((await (await open(false)).ask(versionsPath)).json.versions).toEqual(['v1.11', 'v1.12']);

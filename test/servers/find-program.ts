@@ -19,3 +19,19 @@ function isExecutable(path: string): boolean {
 
 /** This machine does not have something that is needed; the message says how to get it. Benches and tests leave out what needs it. */
 export class NotInstalled extends Error {}
+
+/**
+ * For tests that skip where a program is missing, but not in CI when it could have been installed there.
+ * @param find throws NotInstalled when something is missing
+ * @returns what is missing and how to get it; undefined when all is there
+ */
+export function missingOf(find: () => void): string | undefined {
+  try {
+    find();
+    return undefined;
+  } catch (error) {
+    const couldBeInstalled = process.getuid?.() === 0 && findProgram('apt-get') !== undefined;
+    if (!(error instanceof NotInstalled) || (process.env.CI !== undefined && couldBeInstalled)) throw error;
+    return error.message;
+  }
+}

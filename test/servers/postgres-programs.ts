@@ -5,7 +5,7 @@
 import { execFileSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { findProgram, NotInstalled } from './find-program.js';
+import { findProgram, missingOf, NotInstalled } from './find-program.js';
 import type { Owner } from './temporary-server.js';
 
 /** @returns the folder that has them all: Debian's newest, or one of the PATH. @throws NotInstalled */
@@ -37,4 +37,12 @@ export function postgresOwner(): Owner | undefined {
   } catch {
     throw new NotInstalled('no user postgres to run it as, and root may not: adduser --system postgres');
   }
+}
+
+/** For tests that skip without PostgreSQL: what `missingOf` says. */
+export function missingPostgres(): string | undefined {
+  return missingOf(() => {
+    findPostgresPrograms();
+    postgresOwner();
+  });
 }

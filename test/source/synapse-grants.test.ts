@@ -22,7 +22,7 @@ it('is this SQL', () => {
     END
     $do$;
     -- few connections: they are Synapse's, too
-    ALTER ROLE "mutual_rooms" LOGIN NOINHERIT CONNECTION LIMIT 5;
+    ALTER ROLE "mutual_rooms" LOGIN NOINHERIT CONNECTION LIMIT 10;
     -- a seat belt: the grants below are what keeps it from writing
     ALTER ROLE "mutual_rooms" SET default_transaction_read_only = on;
     -- where its queries find the tables

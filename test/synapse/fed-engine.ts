@@ -149,6 +149,7 @@ function observerInto(told: Told[]): FeedObserver {
     copied: tell('copied'),
     following: tell('following'),
     failed: tell('failed'),
+    compared: tell('compared'),
     notTheSame: tell('notTheSame'),
     gapsRetired: tell('gapsRetired'),
     repaired: tell('repaired'),

@@ -8,7 +8,7 @@
  */
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { findProgram, NotInstalled } from '../servers/find-program.js';
+import { findProgram, missingOf, NotInstalled } from '../servers/find-program.js';
 import { findPostgresPrograms, postgresOwner } from '../servers/postgres-programs.js';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
@@ -23,21 +23,14 @@ export function findSynapsePython(): string {
 }
 
 /** @returns what is missing and how to get it; undefined when all is there */
-export function whatIsMissing(): string | undefined {
-  try {
+export function whatIsMissing(...programs: readonly string[]): string | undefined {
+  return missingOf(() => {
     findSynapsePython();
     findPostgresPrograms();
     postgresOwner();
-    if (findProgram('redis-server') === undefined)
-      throw new NotInstalled('no redis-server: apt-get install redis-server');
-    return undefined;
-  } catch (error) {
-    if (!(error instanceof NotInstalled) || (process.env.CI !== undefined && couldBeInstalled())) throw error;
-    console.warn(`\nSKIPPED, and so not tested: ${error.message}\n`);
-    return error.message;
-  }
-}
-
-function couldBeInstalled(): boolean {
-  return process.getuid?.() === 0 && findProgram('apt-get') !== undefined;
+    for (const program of ['redis-server', ...programs]) {
+      if (findProgram(program, ['/usr/sbin']) === undefined)
+        throw new NotInstalled(`no ${program}: apt-get install ${program}`);
+    }
+  });
 }

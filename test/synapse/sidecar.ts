@@ -35,7 +35,7 @@ export interface SidecarOptions {
 /** What /ready says of the source. */
 export interface SourceState {
   readonly kind: string;
-  readonly state: 'copying' | 'following' | 'disconnected';
+  readonly state: 'connecting' | 'copying' | 'catching_up' | 'following' | 'disconnected';
   readonly position: number;
   readonly gaps_open: number;
   readonly rows_read: number;

@@ -48,6 +48,12 @@ export async function bootstrap(
     await replacement.add(joins);
     rows += joins.length;
     await connection.query('COMMIT');
+    // One that is being put back, more likely than a homeserver that everybody has left.
+    if (rows === 0 && (await hasMembers(index)))
+      throw new Error(
+        'the database has no membership at all: what the index has stays until there is one; ' +
+          'for another homeserver, begin with an empty data_dir',
+      );
     const replaced = await replacement.finish({
       unfinished: cursorOf(position, false),
       finished: cursorOf(position),
@@ -56,6 +62,11 @@ export async function bootstrap(
   } finally {
     await replacement.close();
   }
+}
+
+async function hasMembers(index: FedIndex): Promise<boolean> {
+  for (const _ of (await index.sumRooms()).roomIds()) return true;
+  return false;
 }
 
 async function positionNow(connection: Connection, clock: Clock): Promise<Position> {

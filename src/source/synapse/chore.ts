@@ -23,6 +23,7 @@ export interface ChoreDeps {
   readonly signal: AbortSignal;
   readonly open: () => Promise<Connection>;
   readonly failed: (error: unknown) => void;
+  readonly succeeded: () => void;
 }
 
 export class Chore {
@@ -75,6 +76,7 @@ export class Chore {
         this.#dueAtMs = 0;
         throw error;
       }
+      this.#deps.succeeded();
       const endedMs = clock.monotonicMs();
       this.#restsUntilMs = endedMs + Math.min(intervalMs, this.#job.restMs(endedMs - beganMs));
       // A wish that came meanwhile would have it begin again at once.

@@ -3,7 +3,7 @@
  * answer after another.
  *
  * Whatever fails ends the connection: who knows what state it is in? Whoever opened it opens another one.
- * A server that falls silent fails, too: every answer, and every piece of a long one, has `silenceMsMax` to come.
+ * A server that falls silent fails, too: every answer, and every piece of a long one, has so long to come (`Patience`).
  */
 import { Client, escapeLiteral, type ClientConfig } from 'pg';
 import { to as copyTo } from 'pg-copy-streams';
@@ -27,18 +27,20 @@ export interface PostgresOptions {
 export interface Patience {
   /** Until the server has let the role in. */
   readonly connectMsMax: number;
-  /** For every answer after that, and for every piece of a long one. */
+  /** For every answer after that. Each piece of a long one has a minute, or this where it is more. */
   readonly silenceMsMax: number;
 }
 
 export interface ConnectionOptions {
-  /** Default: 10 s, and a minute. */
+  /** Default: 10 s, and 15 s. */
   readonly patience?: Patience;
   /** Ends the connection, whatever it waits for. */
   readonly signal?: AbortSignal;
 }
 
-const defaultPatience: Patience = { connectMsMax: 10_000, silenceMsMax: 60_000 };
+const defaultPatience: Patience = { connectMsMax: 10_000, silenceMsMax: 15_000 };
+
+const pieceMsMax = 60_000;
 
 /**
  * One process of the server does the work, and none compiles: estimates of what a feed asks are far off now and then. A query whose
@@ -53,7 +55,8 @@ const readAheadBytes = 256 * 1024;
 
 /** Text as SQL writes it, for queries without parameters. */
 export function literal(text: string): string {
-  return escapeLiteral(text);
+  // It begins with a space where it holds backslashes.
+  return escapeLiteral(text).trimStart();
 }
 
 export class Connection {
@@ -118,10 +121,11 @@ export class Connection {
   async *copyMemberships(query: string): AsyncGenerator<Change[]> {
     this.#checkUsable();
     const stream = this.#client.query(copyTo(`COPY (${query}) TO STDOUT`, { highWaterMark: readAheadBytes }));
+    const silenceMsMax = Math.max(pieceMsMax, this.#silenceMsMax);
     const listen = (): NodeJS.Timeout =>
       setTimeout(() => {
-        stream.destroy(new Error(`PostgreSQL said nothing for ${this.#silenceMsMax / 1000} s`));
-      }, this.#silenceMsMax);
+        stream.destroy(new Error(`PostgreSQL said nothing for ${silenceMsMax / 1000} s`));
+      }, silenceMsMax);
     let silence = listen();
     let isWhole = false;
     try {

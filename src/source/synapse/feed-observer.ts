@@ -1,5 +1,8 @@
 /** What a feed tells while it works, for the log and for who watches a start. */
 
+/** What of it can fail by itself. */
+export type FeedPart = 'follow' | 'sweep' | 'reconcile';
+
 export interface FeedObserver {
   /** Rows of about so many have been copied. */
   copying(rows: number, about: number): void;
@@ -11,10 +14,12 @@ export interface FeedObserver {
     readonly left: number;
     readonly seconds: number;
   }): void;
-  /** Changes are followed from here, again or for the first time. */
+  /** The stream was read to its end, and is followed from here: again or for the first time. */
   following(position: number): void;
-  /** It is tried again until it works. */
-  failed(message: string): void;
+  /** It is tried again until it works. @param what it was that failed */
+  failed(what: FeedPart, message: string): void;
+  /** Rooms were looked at without a failure. */
+  compared(what: FeedPart): void;
   /** The database is not the one that was read before: all is copied anew. */
   notTheSame(message: string): void;
   /** Ids that never appeared are not looked for any more. */

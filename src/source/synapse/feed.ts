@@ -10,10 +10,10 @@ import type { Clock } from '../../base/clock.js';
 import type { FedIndex } from '../fed-index.js';
 import type { SourceStatus } from '../source-status.js';
 import { comparingPatience, firstCopyRetryMs, copyRetryMsMax, firstRetryMs, retryMsMax } from './bounds.js';
-import { Chore } from './chore.js';
+import { Chore, type Job } from './chore.js';
 import { Connection, type PostgresOptions } from './connection.js';
 import { Errands } from './errands.js';
-import type { FeedObserver } from './feed-observer.js';
+import type { FeedObserver, FeedPart } from './feed-observer.js';
 import { Follower } from './follower.js';
 import { Pause } from './pause.js';
 import { postgresFault } from './postgres-fault.js';
@@ -51,6 +51,8 @@ export class SynapseFeed {
   #redis: RedisWake | undefined;
   #running: Promise<unknown> | undefined;
   #isConnected = true;
+  #hasFailed!: () => void;
+  readonly #failed = new Promise<void>((resolve) => (this.#hasFailed = resolve));
   #failures = 0;
   #lastError: { error: unknown; message: string; atMs: number } | undefined;
 
@@ -78,7 +80,7 @@ export class SynapseFeed {
     };
     this.#sweep = new Sweep(deps);
     this.#reconciliation = new Reconciliation(deps);
-    const chore = (intervalMs: number | null, job: Sweep | Reconciliation): Chore | undefined =>
+    const chore = (part: FeedPart, intervalMs: number | null, job: Job): Chore | undefined =>
       intervalMs === null
         ? undefined
         : new Chore(job, {
@@ -86,11 +88,12 @@ export class SynapseFeed {
             clock,
             signal: this.#closing.signal,
             open: () => this.#open(comparingPatience),
-            failed: (error) => this.#note(error),
+            failed: (error) => this.#note(part, error),
+            succeeded: () => observer.compared(part),
           });
     this.#chores = {
-      sweep: chore(options.sweepIntervalMs, this.#sweep),
-      reconcile: chore(options.reconcileIntervalMs, this.#reconciliation),
+      sweep: chore('sweep', options.sweepIntervalMs, this.#sweep),
+      reconcile: chore('reconcile', options.reconcileIntervalMs, this.#reconciliation),
     };
   }
 
@@ -99,13 +102,22 @@ export class SynapseFeed {
     return Promise.race([this.#follower.whole, this.#closed()]);
   }
 
+  /**
+   * Resolves when the index may answer: it is what the homeserver has now. Or it was that once, and the homeserver's database cannot be
+   * read now; or the feed is closed.
+   */
+  get ready(): Promise<void> {
+    const { whole, caughtUp } = this.#follower;
+    return Promise.race([caughtUp, this.#failed.then(() => whole), this.#closed()]);
+  }
+
   /** Whether the index was once all that the homeserver had; else it is to be copied first. */
   get hasWhole(): boolean {
     return this.#follower.position !== undefined;
   }
 
   get status(): SourceStatus {
-    const { position, state, rowsRead, copies, gapsRetired } = this.#follower;
+    const { position, state, rowsRead, changesMade, copies, gapsRetired } = this.#follower;
     return {
       kind: 'synapse',
       state: this.#isConnected ? state : 'disconnected',
@@ -115,9 +127,11 @@ export class SynapseFeed {
       gapsOpen: position?.ledger.idCount ?? 0,
       gapsRetired,
       rowsRead,
+      changesMade,
       copies,
       failures: this.#failures,
       reconciled: { ...this.#reconciliation.status, ...this.#sweep.status },
+      redisUp: this.#options.redis && (this.#redis?.isUp ?? false),
       lastError: this.#lastError,
     };
   }
@@ -129,7 +143,10 @@ export class SynapseFeed {
       new RedisWake(redis, serverName, {
         onChange: () => this.#pause.end(),
         onPurge: () => this.#chores.sweep?.soon(),
-        onFault: (message) => this.#observer.advice(`Redis: ${message}`),
+        onFault: (message) =>
+          this.#observer.advice(
+            `Redis: ${message}; it is tried again, and PostgreSQL is asked at intervals as ever`,
+          ),
       });
     const { sweep, reconcile } = this.#chores;
     this.#running ??= Promise.all([
@@ -160,7 +177,8 @@ export class SynapseFeed {
         });
       } catch (error) {
         if (this.#isClosing()) break;
-        this.#note(error);
+        this.#note('follow', error);
+        this.#hasFailed();
       } finally {
         connection?.close();
       }
@@ -192,12 +210,12 @@ export class SynapseFeed {
     });
   }
 
-  #note(error: unknown): void {
+  #note(part: FeedPart, error: unknown): void {
     // What fails between two polls fails whoever asked for it as well.
     if (error === this.#lastError?.error) return;
     const message = postgresFault(error);
     this.#failures += 1;
     this.#lastError = { error, message, atMs: this.#clock.nowMs() };
-    this.#observer.failed(message);
+    this.#observer.failed(part, message);
   }
 }

@@ -38,12 +38,14 @@ export interface FollowerDeps {
   readonly onDoubt: () => void;
 }
 
+export type FollowerState = 'connecting' | 'copying' | 'catching_up' | 'following';
+
 export class Follower {
   readonly #deps: FollowerDeps;
   #position: Position | undefined;
   /** Whether a part of a copy may have been made, or there is nothing to go on from. */
   #mustCopy: boolean;
-  #state: 'connecting' | 'copying' | 'following' = 'connecting';
+  #state: FollowerState = 'connecting';
   #touched: TouchedRooms | undefined;
   #storedAtMs = -Infinity;
   #storedHigh = -1;
@@ -52,7 +54,11 @@ export class Follower {
   #isWhole!: () => void;
   /** Resolves when the index is what the homeserver has, as of some moment. */
   readonly whole = new Promise<void>((resolve) => (this.#isWhole = resolve));
+  #isCaughtUp!: () => void;
+  /** Resolves when it is that as of now: changes before are made. */
+  readonly caughtUp = new Promise<void>((resolve) => (this.#isCaughtUp = resolve));
   rowsRead = 0;
+  changesMade = 0;
   copies = 0;
   gapsRetired = 0;
 
@@ -67,7 +73,7 @@ export class Follower {
     return this.#position;
   }
 
-  get state(): 'connecting' | 'copying' | 'following' {
+  get state(): FollowerState {
     return this.#state;
   }
 
@@ -93,7 +99,7 @@ export class Follower {
     while (!this.#isOver()) {
       const isAtEnd = await this.#poll(tail, connection);
       onPoll();
-      this.#nowFollowing();
+      this.#nowIs(isAtEnd);
       await errands.run(connection);
       await this.#lookAfter(connection, tail);
       if (isAtEnd) await pause.between(pollSpacingMs, pollIntervalMs);
@@ -104,10 +110,12 @@ export class Follower {
     return this.#deps.signal.aborted;
   }
 
-  #nowFollowing(): void {
+  #nowIs(isAtEnd: boolean): void {
     if (this.#state === 'following') return;
-    this.#state = 'following';
+    this.#state = isAtEnd ? 'following' : 'catching_up';
+    if (!isAtEnd) return;
     this.#deps.observer.following(this.#position?.high ?? 0);
+    this.#isCaughtUp();
   }
 
   /**
@@ -176,14 +184,14 @@ export class Follower {
       for (const change of piece) this.#touched?.add(change.roomId);
       batch = batch.length === 0 ? piece : batch.concat(piece);
       if (batch.length < changesPerApply) continue;
-      await index.apply(batch);
+      this.changesMade += await index.apply(batch);
       batch = [];
     }
     const isDue =
       position.high !== this.#storedHigh && clock.monotonicMs() - this.#storedAtMs >= cursorEveryMs;
     // With every change that is made the row by which its database is known again.
     if (changes !== undefined || isDue) {
-      await index.apply(batch, cursorOf(position));
+      this.changesMade += await index.apply(batch, cursorOf(position));
       this.#storedHigh = position.high;
       this.#storedAtMs = clock.monotonicMs();
     }

@@ -87,7 +87,7 @@ BEGIN;
 -- the role, unless it is there; one that writes to Synapse's tables is left alone, since Synapse may need it to
 ${makeRole(names)}
 -- few connections: they are Synapse's, too
-ALTER ROLE ${role} LOGIN NOINHERIT CONNECTION LIMIT 5;
+ALTER ROLE ${role} LOGIN NOINHERIT CONNECTION LIMIT 10;
 -- a seat belt: the grants below are what keeps it from writing
 ALTER ROLE ${role} SET default_transaction_read_only = on;
 -- where its queries find the tables

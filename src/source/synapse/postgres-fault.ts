@@ -19,13 +19,15 @@ const byCode: Readonly<Record<string, string>> = {
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: untrusted,
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: untrusted,
   ERR_TLS_CERT_ALTNAME_INVALID: 'the certificate is for another host name: write the host as it has it',
-  '28P01': 'the password is wrong',
-  '28000': 'pg_hba.conf lets this user not in',
+  '28P01':
+    'the password is wrong, or there is no such role, or it has no password yet: run what "mutual-rooms grants" prints, then ALTER ROLE ... PASSWORD',
+  '28000': 'the role may not log in, or pg_hba.conf does not let it in from here',
   '3D000': 'there is no database of that name',
   '42501': 'the role lacks a grant: run the SQL that "mutual-rooms grants" prints',
   '42P01': 'a table of Synapse is not there: is it the right database, and has Synapse been started once?',
   '42703': 'a table of Synapse lacks a column: its schema is older or newer than this program knows',
-  '53300': 'PostgreSQL has no connection left for this role',
+  '53300':
+    'no connection is left: a server takes three; raise the CONNECTION LIMIT of the role, or max_connections',
   '57014': 'it took too long, or waits for a lock',
   '57P01': 'PostgreSQL ended the connection',
   '57P03': 'PostgreSQL is starting up, or shutting down',

@@ -30,6 +30,8 @@ const answerMsMax = 5_000;
 export class RedisWake {
   readonly #redis: Redis;
   #isClosed = false;
+  /** Whether it listens now. */
+  isUp = false;
 
   constructor(options: RedisOptions, serverName: string, listener: RedisListener) {
     this.#redis = new Redis({
@@ -51,14 +53,25 @@ export class RedisWake {
       if (line.startsWith('RDATA events ')) {
         if (line.includes('["state')) listener.onChange();
       } else if (line.startsWith('RDATA un_partial_stated_room ')) listener.onChange();
-      else if (line.startsWith('RDATA caches ') && line.includes('["dr_cache_fake"')) listener.onPurge();
+      else if (line.startsWith('RDATA caches ')) {
+        // Comes as soon as the state is changed; the line of the events stream may come a little later.
+        if (line.includes('["cs_cache_fake"')) listener.onChange();
+        if (line.includes('["dr_cache_fake"')) listener.onPurge();
+      }
     });
     // Again on each connection, also when it was refused on the one before.
     this.#redis.on('connect', () => {
-      this.#redis.subscribe(serverName).catch((error: unknown) => {
-        if (!this.#isClosed) fault(error instanceof Error ? error : new Error(String(error)));
-      });
+      this.#redis.subscribe(serverName).then(
+        () => {
+          this.isUp = true;
+          said.clear();
+        },
+        (error: unknown) => {
+          if (!this.#isClosed) fault(error instanceof Error ? error : new Error(String(error)));
+        },
+      );
     });
+    this.#redis.on('close', () => (this.isUp = false));
   }
 
   close(): void {
