@@ -27,6 +27,8 @@ export interface SidecarOptions {
   /** Woken by Redis too; without, the database is asked at intervals only. */
   readonly redis?: boolean;
   readonly pollInterval?: string;
+  /** Worker threads; as many as the machine has room for, unless a test says else. */
+  readonly shards?: number;
   readonly reconcileInterval?: string | null;
   /** Purged rooms are found by that alone: every second, unless a test says else. */
   readonly sweepInterval?: string;
@@ -132,6 +134,7 @@ export class Sidecar {
       data_dir: join(folder, 'data'),
       log_level: 'info',
       rate_limit: null,
+      shards: options.shards ?? 'auto',
       homeserver: { url: synapse.url },
       source: {
         synapse: {
