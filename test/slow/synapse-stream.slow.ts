@@ -13,7 +13,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 
 import { seededRandom, type Random } from '../model/random.js';
 import { missingPostgres } from '../servers/postgres-programs.js';
 import { PostgresServer } from '../servers/postgres-server.js';
-import { FedEngine, type FedOptions } from '../synapse/fed-engine.js';
+import { FedEngine, SteppedClock, type FedOptions } from '../synapse/fed-engine.js';
 import { SimulatedSynapse, type PendingWrite, type Write } from '../synapse/simulated-synapse.js';
 
 const missing = missingPostgres();
@@ -245,17 +245,13 @@ describe.skipIf(missing !== undefined)(
     test('a gap is looked for once more before it is given up', async () => {
       const synapse = await openSynapse();
       await synapse.write({ roomId: '!k:x', members: { '@a:x': 'join' } });
-      let aheadMs = 0;
-      const clock = {
-        nowMs: () => Date.now() + aheadMs,
-        monotonicMs: () => performance.now() + aheadMs,
-      };
+      const clock = new SteppedClock();
       const fed = await follow(synapse, { clock });
       const stalled = await synapse.begin({ roomId: '!stalled:x', members: { '@a:x': 'join' } });
       await synapse.begin({ roomId: '!hole:x', members: { '@a:x': 'join' } });
       await synapse.write({ roomId: '!k:x', members: { '@b:x': 'join' } });
       await vi.waitFor(() => expect(fed.feed.status.gapsOpen).toBe(2), soon);
-      aheadMs = 61 * 60_000;
+      clock.aheadMs = 61 * 60_000;
       // Old gaps are looked for every ten seconds.
       await sleep(1_500);
       await synapse.commit(stalled);
@@ -322,16 +318,12 @@ describe.skipIf(missing !== undefined)(
       test('takes no gap that is filled late for drift', async () => {
         const synapse = await openSynapse();
         await synapse.write({ roomId: '!k:x', members: { '@a:x': 'join' } });
-        let aheadMs = 0;
-        const clock = {
-          nowMs: () => Date.now() + aheadMs,
-          monotonicMs: () => performance.now() + aheadMs,
-        };
+        const clock = new SteppedClock();
         const fed = await follow(synapse, { clock, reconcileIntervalMs: 50 });
         const stalled = await synapse.begin({ roomId: '!stalled:x', members: { '@a:x': 'join' } });
         await synapse.write({ roomId: '!k:x', members: { '@b:x': 'join' } });
         await vi.waitFor(() => expect(fed.feed.status.gapsOpen).toBe(1), soon);
-        aheadMs = 6 * 60_000;
+        clock.aheadMs = 6 * 60_000;
         await sleep(500);
         await synapse.commit(stalled);
         await expectTruth(fed, synapse);
@@ -385,17 +377,13 @@ describe.skipIf(missing !== undefined)(
       test('is recognised when connections are kept', async () => {
         const synapse = await openSynapse();
         await synapse.write({ roomId: '!k:x', members: { '@a:x': 'join' } });
-        let aheadMs = 0;
-        const clock = {
-          nowMs: () => Date.now() + aheadMs,
-          monotonicMs: () => performance.now() + aheadMs,
-        };
+        const clock = new SteppedClock();
         const fed = await follow(synapse, { clock });
         await synapse.write({ roomId: '!lost:x', members: { '@a:x': 'join' } });
         await expectTruth(fed, synapse);
         await synapse.query(forget);
         await sleep(1_500);
-        aheadMs = 60_000;
+        clock.aheadMs = 60_000;
         await expectTruth(fed, synapse);
         expect(fed.told.map(([what]) => what)).toContain('notTheSame');
       });

@@ -25,6 +25,19 @@ export interface FedOptions extends Partial<SynapseOptions> {
   readonly replacedInParts?: { readonly isBroken: boolean };
 }
 
+/** The real time, and as much more as a test likes. */
+export class SteppedClock implements Clock {
+  aheadMs = 0;
+
+  nowMs(): number {
+    return Date.now() + this.aheadMs;
+  }
+
+  monotonicMs(): number {
+    return performance.now() + this.aheadMs;
+  }
+}
+
 /** What the feed told, in order. */
 export type Told = {
   readonly [What in keyof FeedObserver]: [What, ...Parameters<FeedObserver[What]>];
