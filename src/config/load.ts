@@ -239,7 +239,8 @@ function readSecrets(data: ConfigFile, folder: string, placeOf: PlaceOf, faults:
   };
 
   /** A line of text. */
-  const readLine = (file: string, name: string): string => readText(file, fixOf(name)).replace(/[\r\n]+$/, '');
+  const readLine = (file: string, name: string): string =>
+    readText(file, fixOf(name)).replace(/[\r\n]+$/, '');
   const readPassword = (file: string, name: string): string => {
     const password = readLine(file, name);
     if (password === '') throw new ConfigError([`${file}: it is empty, and must hold the password`]);
