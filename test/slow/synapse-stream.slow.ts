@@ -19,7 +19,8 @@ import { SimulatedSynapse, type PendingWrite, type Write } from '../synapse/simu
 const missing = missingPostgres();
 const soon = { timeout: 20_000, interval: 20 };
 
-const seeds = process.env.STREAM_SEED === undefined ? [1, 2, 3, 4] : [Number(process.env.STREAM_SEED)];
+const seeds =
+  process.env.STREAM_SEED === undefined ? [1, 2, 3, 4] : process.env.STREAM_SEED.split(',').map(Number);
 
 describe.skipIf(missing !== undefined)(
   `a stream written by hand${missing === undefined ? '' : ` (${missing})`}`,
