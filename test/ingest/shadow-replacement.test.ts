@@ -100,6 +100,34 @@ describe.each([0, 1, 3])('%i shards', (shards) => {
   });
 });
 
+test.each([0, 1])(
+  'with %i shards no question sees a part of a difference that is made at once',
+  async (shards) => {
+    const kept = await keep(new MemoryStore(), shards);
+    const everywhere = (roomId: string): Change[] =>
+      Array.from({ length: 20_000 }, (_, user) => ({ userId: `@${user}:x`, roomId, joined: true }));
+    await kept.ingest.apply(everywhere('!old:x'));
+    const replacement = await replaceBy(kept);
+    await replacement.add(everywhere('!new:x'));
+    let isFinished = false;
+    const finishing = replacement.finish(cursors).finally(() => (isFinished = true));
+    const seen = new Set<string>();
+    const ask = async (): Promise<void> => {
+      // The last user first: changes go by ascending user.
+      const answers = ['@19999:x', '@0:x'].map((userId) => kept.engine.roomsOf(userId));
+      const [late, early] = await Promise.all(answers);
+      seen.add(`${late.rooms.join()} ${early.rooms.join()}`);
+    };
+    while (!isFinished) {
+      await ask();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await finishing;
+    await ask();
+    expect([...seen]).toEqual(['!old:x !old:x', '!new:x !new:x']);
+  },
+);
+
 describe('bounds and failures', () => {
   test('a small difference is one commit, with the cursor; a large one says unfinished until its last part', async () => {
     for (const [bounds, commits] of [

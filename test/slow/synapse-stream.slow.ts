@@ -10,6 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { Connection } from '../../src/source/synapse/connection.js';
 import { seededRandom, type Random } from '../model/random.js';
 import { missingPostgres } from '../servers/postgres-programs.js';
 import { PostgresServer } from '../servers/postgres-server.js';
@@ -470,6 +471,26 @@ describe.skipIf(missing !== undefined)(
       await locker.query('COMMIT');
       await synapse.write({ roomId: '!r:x', members: { '@b:x': 'join' } });
       await expectTruth(fed, synapse);
+    });
+
+    test('a query whose asker has given up ends in the server, too', async () => {
+      const synapse = await openSynapse();
+      const { host, port, superuser: user, password } = postgres;
+      const connection = await Connection.open(
+        { host, port, user, password, database: synapse.database },
+        { patience: { connectMsMax: 5_000, silenceMsMax: 300 } },
+      );
+      await expect(connection.query('SELECT pg_sleep(100)')).rejects.toThrow(/timeout/);
+      const running = async (): Promise<number> =>
+        (
+          await postgres.query(
+            'postgres',
+            "SELECT FROM pg_stat_activity WHERE application_name = 'mutual-rooms' AND datname = $1 AND state = 'active'",
+            [synapse.database],
+          )
+        ).length;
+      expect(await running()).toBe(1);
+      await vi.waitFor(async () => expect(await running()).toBe(0), soon);
     });
 
     test.each(seeds)(
