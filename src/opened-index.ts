@@ -59,9 +59,8 @@ export class OpenedIndex {
   async close(): Promise<void> {
     this.#isClosing = true;
     await this.#source?.close();
+    // None is made from here on.
     await this.#opening.catch(() => undefined);
-    // One that was made meanwhile.
-    await this.#source?.close();
     await this.#closeLoaded();
   }
 

@@ -98,7 +98,7 @@ export const usersPerForgetStep = 65_536;
 /** Users whose rooms are listed, or summed up by room, in one step: about a millisecond of a shard. */
 export const usersPerListStep = 8_192;
 
-/** Rooms whose members are looked for at once: each user is asked for each of them. */
+/** Rooms whose members are looked for at once: each pass over the users finds those of so many. */
 export const roomsPerSearchMax = 256;
 
 /** How long a page token opens after it was made. The promise is ten minutes; the rest covers a client that renews its access token in between. */

@@ -12,6 +12,7 @@ import { changesAtOnceMax, changesPerReplacementCommit, joinsPerNamesCommit } fr
 import type { MembershipEngine } from '../engine/engine.js';
 import type { Shadow } from '../engine/shadow.js';
 import type { Replaced, Replacement } from '../source/fed-index.js';
+import { WordList } from '../shard/word-list.js';
 import type { Ingest } from './ingest.js';
 
 /** What limits.ts says of each. */
@@ -81,18 +82,15 @@ export class ShadowReplacement implements Replacement {
       value,
     });
     const { changesAtOnceMax: atOnce, changesPerReplacementCommit: perPart } = this.#bounds;
-    let pieces: Uint32Array[] = [];
-    /** Words in the pieces. */
-    let waiting = 0;
+    let waiting = new WordList();
     let isUnfinished = false;
+    let changed = 0;
     let joined = 0;
-    let left = 0;
     /** The last commit, which may be under way while the next changes are looked for. */
     let committing: Promise<unknown> = Promise.resolve();
     const flush = async (finished?: Uint8Array): Promise<void> => {
-      const words = concatenated(pieces, waiting);
-      pieces = [];
-      waiting = 0;
+      const words = waiting.take();
+      waiting = new WordList();
       await committing;
       committing = this.#ingest.applyNumbered(
         { words, isSorted: true, isAtOnce: !isUnfinished },
@@ -103,30 +101,19 @@ export class ShadowReplacement implements Replacement {
     };
     for await (const changes of this.#engine.differences(this.#shadow)) {
       for (let at = 1; at < changes.length; at += 2) joined += changes[at] & 1;
-      pieces.push(changes);
-      waiting += changes.length;
-      left = left + changes.length / 2;
-      if (waiting / 2 < (isUnfinished ? perPart : atOnce)) continue;
+      changed += changes.length / 2;
+      waiting.pushAll(changes);
+      if (waiting.length / 2 < (isUnfinished ? perPart : atOnce)) continue;
       if (!isUnfinished) await this.#ingest.applyNumbered(nothing, cursorOf(cursors.unfinished));
       isUnfinished = true;
       await flush();
     }
     await flush(cursors.finished);
     await committing;
-    return { joined, left: left - joined };
+    return { joined, left: changed - joined };
   }
 
   async close(): Promise<void> {
     await this.#shadow.close();
   }
-}
-
-function concatenated(pieces: readonly Uint32Array[], length: number): Uint32Array {
-  const words = new Uint32Array(length);
-  let at = 0;
-  for (const piece of pieces) {
-    words.set(piece, at);
-    at += piece.length;
-  }
-  return words;
 }

@@ -10,6 +10,7 @@ import type { FedIndex, Replaced } from '../fed-index.js';
 import { joinsTogether, bootstrapLookBackMax, bootstrapLookBackMin, gapRangesMax } from './bounds.js';
 import type { Connection } from './connection.js';
 import { GapLedger } from './gap-ledger.js';
+import { estimatedMemberships } from './membership-estimate.js';
 import { allMemberships } from './memberships-query.js';
 import { cursorOf, type Position } from './position.js';
 import { anchorUpTo, announcedId, highestId, missingIds } from './stream.js';
@@ -32,7 +33,7 @@ export async function bootstrap(
 ): Promise<Bootstrapped> {
   await connection.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
   const position = await positionNow(connection, clock);
-  const about = await aboutHowMany(connection);
+  const about = await estimatedMemberships(connection);
   const replacement = await index.replace();
   try {
     let rows = 0;
@@ -82,12 +83,4 @@ async function positionNow(connection: Connection, clock: Clock): Promise<Positi
     anchor: await anchorUpTo(connection, high),
     asOfMs: nowMs,
   };
-}
-
-/** What the planner thinks: counting would take as long as reading. */
-async function aboutHowMany(connection: Connection): Promise<number> {
-  const [plan] = await connection.query<{ 'QUERY PLAN': [{ Plan: { 'Plan Rows': number } }] }>(
-    `EXPLAIN (FORMAT JSON) SELECT FROM current_state_events WHERE type = 'm.room.member' AND membership = 'join'`,
-  );
-  return plan['QUERY PLAN'][0].Plan['Plan Rows'];
 }

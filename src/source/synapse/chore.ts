@@ -11,7 +11,7 @@ export interface Job {
   /** Once on each connection, first of all. */
   prepare(connection: Connection): Promise<void>;
   /** Asked every second: whether it is due now, whatever the interval says. */
-  isWanted(connection: Connection): Promise<boolean>;
+  isWanted(): Promise<boolean>;
   run(connection: Connection): Promise<void>;
   /** The shortest pause after a run of some length, in milliseconds, when somebody asks for the next one. */
   restMs(lengthMs: number): number;
@@ -65,7 +65,7 @@ export class Chore {
 
   async #look(connection: Connection): Promise<void> {
     const { clock, intervalMs } = this.#deps;
-    if (await this.#job.isWanted(connection)) this.soon();
+    if (await this.#job.isWanted()) this.soon();
     const beganMs = clock.monotonicMs();
     if (beganMs >= this.#dueAtMs) {
       // What is asked for meanwhile is asked for after this.

@@ -6,6 +6,7 @@ import { type Finding, ok, warn } from '../../base/finding.js';
 import type { Check, Subject } from './check.js';
 import type { Connection } from './connection.js';
 import { canCompareHashes } from './hash-check.js';
+import { estimatedMemberships } from './membership-estimate.js';
 
 /** Of the tables, as Synapse counts them: what the feed was tested with, and what Synapse says is close enough to that. */
 const schemaTested = { version: 94, compatVersion: 84 };
@@ -90,16 +91,8 @@ async function examineWriters(connection: Connection): Promise<Finding[]> {
   ];
 }
 
-interface Explained {
-  readonly 'QUERY PLAN': readonly { readonly Plan: { readonly 'Plan Rows': number } }[];
-}
-
 async function examineMemberships(connection: Connection): Promise<Finding[]> {
-  const [{ 'QUERY PLAN': plans }] = await connection.query<Explained>(
-    'EXPLAIN (FORMAT JSON) SELECT room_id, state_key FROM current_state_events ' +
-      "WHERE type = 'm.room.member' AND membership = 'join'",
-  );
-  const rows = plans[0].Plan['Plan Rows'];
+  const rows = await estimatedMemberships(connection);
   return [ok('synapse_memberships', `about ${rows.toLocaleString('en')}, as PostgreSQL estimates`)];
 }
 

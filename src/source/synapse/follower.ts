@@ -8,6 +8,7 @@
 import type { Change } from '../../base/change.js';
 import type { Clock } from '../../base/clock.js';
 import type { FedIndex } from '../fed-index.js';
+import type { SourceStatus } from '../source-status.js';
 import { bootstrap } from './bootstrap.js';
 import {
   idsCheckedEveryMs,
@@ -38,7 +39,8 @@ export interface FollowerDeps {
   readonly onDoubt: () => void;
 }
 
-export type FollowerState = 'connecting' | 'copying' | 'catching_up' | 'following';
+/** Who gives it a connection knows when there is none. */
+export type FollowerState = Exclude<SourceStatus['state'], 'disconnected'>;
 
 export class Follower {
   readonly #deps: FollowerDeps;
@@ -234,7 +236,7 @@ export class Follower {
       return;
     }
     this.#position = { ...position, ledger };
-    this.#giveUp(retired.reduce((sum, { from, to }) => sum + to - from + 1, 0));
+    this.#giveUp(position.ledger.idCount - ledger.idCount);
   }
 
   #giveUp(ids: number): void {

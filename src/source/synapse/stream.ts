@@ -34,12 +34,10 @@ export interface NewIds {
   readonly isAtEnd: boolean;
 }
 
-interface IdRow {
+interface NewIdRow extends Omit<Anchor, 'streamId'> {
   readonly arm: number;
   readonly id: number;
 }
-
-type NewIdRow = IdRow & { readonly [Column in keyof Omit<Anchor, 'streamId'>]: Anchor[Column] };
 
 /** What an anchor has beside its id. */
 const anchorColumns = 'room_id AS "roomId", type, state_key AS "stateKey", event_id AS "eventId"';
