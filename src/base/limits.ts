@@ -75,6 +75,15 @@ export const unusedNamesMin = 10_000;
 /** Records of a store read in one step of a start: about a millisecond. */
 export const recordsPerStep = 4096;
 
+/**
+ * A store's thread that has not answered for so long is given up, and with it every further change: longer than the largest
+ * commit takes on a slow disk. A thread that died inside a transaction says nothing (store/exit-gate.ts).
+ */
+export const storeSilenceMaxMs = 10 * 60_000;
+
+/** A process that ends waits so long for the transaction under way: longer than all but the largest take. */
+export const exitWaitMs = 5_000;
+
 /** How often a start tells how far it has come. */
 export const progressIntervalMs = 100;
 

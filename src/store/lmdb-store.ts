@@ -8,12 +8,13 @@ import { assert } from '../base/assert.js';
 import { systemRandom, type RandomBytes } from '../base/clock.js';
 import { PublicError, messageOf } from '../base/errors.js';
 import { partitionCount, type RoomNo, type UserNo } from '../base/ids.js';
-import { changesPerFoldMax, changesPerFoldMin } from '../base/limits.js';
+import { changesPerFoldMax, changesPerFoldMin, storeSilenceMaxMs } from '../base/limits.js';
 import { WorkerThread, workerUrl } from '../base/worker-thread.js';
 import type { Interner } from '../intern/interner.js';
 import { NameGrowth } from '../intern/names.js';
 import { prepareDirectory, removeUnfinished, syncDirectory, unfinishedPath } from './data-directory.js';
 import { diskFaultOf, isReadOnlyDisk, publicErrorOf } from './disk-fault.js';
+import { ExitGate } from './exit-gate.js';
 import { checkFormat, identityOf, newMeta } from './identity.js';
 import { cursorKey, nameCountsLength, userCountAt } from './layout.js';
 import { Environment } from './lmdb.js';
@@ -29,12 +30,20 @@ export interface LmdbStoreOptions {
   /** What is left out is as the configuration has it by default. */
   readonly limits?: Partial<StoreLimits>;
   readonly random?: RandomBytes;
+  /** How long the store's thread may say nothing. */
+  readonly silenceMaxMs?: number;
 }
 
 const defaultLimits: StoreLimits = { bytesMax: 2 ** 37, recentChangesMax: 2 ** 20 };
 
+interface Settings {
+  readonly limits: StoreLimits;
+  readonly silenceMaxMs: number;
+}
+
 interface Writer {
   readonly thread: WorkerThread<WriterTask>;
+  readonly gate: ExitGate;
   readonly users: NameGrowth;
   readonly rooms: NameGrowth;
 }
@@ -47,7 +56,7 @@ export class LmdbStore implements Store {
   debt = 0;
   readonly #environment: Environment;
   readonly #instance: string;
-  readonly #limits: StoreLimits;
+  readonly #settings: Settings;
   #users: Interner<UserNo> | undefined;
   #rooms: Interner<RoomNo> | undefined;
   #writer: Writer | undefined;
@@ -62,38 +71,39 @@ export class LmdbStore implements Store {
    */
   static async open(options: LmdbStoreOptions): Promise<LmdbStore> {
     const random = options.random ?? systemRandom;
-    const limits = { ...defaultLimits, ...options.limits };
+    const { silenceMaxMs = storeSilenceMaxMs } = options;
+    const settings = { limits: { ...defaultLimits, ...options.limits }, silenceMaxMs };
     const { path, holds } = prepareDirectory(options.directory);
     const isNew = holds === 'nothing';
     try {
       if (isNew) await createStore(path, random);
-      return await LmdbStore.#open(path, random(16).toString('hex'), limits);
+      return await LmdbStore.#open(path, random(16).toString('hex'), settings);
     } catch (error) {
       const { code, message } = diskFaultOf(error, path);
       if (isNew || !(isReadOnlyDisk(error) || code === 'FULL'))
         throw new PublicError(code, message, { cause: error });
       const environment = new Environment({ path, readOnly: true });
-      const store = new LmdbStore(environment, checkedIdentity(environment), '', limits);
+      const store = new LmdbStore(environment, checkedIdentity(environment), '', settings);
       store.failure = `${message}; then start the server anew`;
       return store;
     }
   }
 
-  static async #open(path: string, instance: string, limits: StoreLimits): Promise<LmdbStore> {
+  static async #open(path: string, instance: string, settings: Settings): Promise<LmdbStore> {
     let identity: Identity | undefined;
     const environment = await openOwned(path, instance, (opened) => {
       identity = checkedIdentity(opened);
     });
     assert(identity !== undefined, 'what is owned was looked at');
-    return new LmdbStore(environment, identity, instance, limits);
+    return new LmdbStore(environment, identity, instance, settings);
   }
 
-  private constructor(environment: Environment, identity: Identity, instance: string, limits: StoreLimits) {
+  private constructor(environment: Environment, identity: Identity, instance: string, settings: Settings) {
     this.#environment = environment;
     this.identity = identity;
     this.path = environment.path;
     this.#instance = instance;
-    this.#limits = limits;
+    this.#settings = settings;
   }
 
   get state(): StoredState {
@@ -148,13 +158,19 @@ export class LmdbStore implements Store {
   }
 
   async #close(): Promise<void> {
-    const isWritable = this.failure === undefined;
+    let isWritable = this.failure === undefined;
     this.failure ??= 'the store is closed';
     const writer = this.#writer;
-    if (writer !== undefined && writer.thread.failure === undefined) {
-      // One that dies of it has nothing open any more.
-      await writer.thread.run({ kind: 'close' }).catch(() => undefined);
-      await writer.thread.close('the store is closed');
+    // One that has died is not here any more.
+    if (writer !== undefined) {
+      await this.#ask(writer.thread, { kind: 'close' }).catch(() => {
+        // LMDB may let nobody write any more, and wait for ever.
+        isWritable = false;
+      });
+      if (writer.thread.failure === undefined) {
+        await writer.thread.close('the store is closed');
+        writer.gate.close();
+      }
     }
     try {
       if (isWritable) release(this.#environment, this.#instance);
@@ -170,7 +186,7 @@ export class LmdbStore implements Store {
     try {
       // Another one, when the last one died with nothing to do.
       const writer = this.#writer ?? (await this.#openWriter());
-      answer = await writer.thread.run<WriterAnswer>(makeTask(writer));
+      answer = await this.#ask(writer.thread, makeTask(writer));
     } catch (error) {
       if (error instanceof PublicError) throw error;
       // It may have died in a transaction: then LMDB lets nobody in this process begin another one, and waits for ever.
@@ -186,28 +202,54 @@ export class LmdbStore implements Store {
     throw publicErrorOf(answer.fault);
   }
 
+  async #ask(thread: WorkerThread<WriterTask>, task: WriterTask): Promise<WriterAnswer> {
+    const { silenceMaxMs } = this.#settings;
+    let timer: NodeJS.Timeout | undefined;
+    const silence = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => {
+        this.failure =
+          `the thread of the store has not answered for ${silenceMaxMs / 1000} s: its disk stands still, or it has died; ` +
+          'look at the disk and start the server anew; what was acknowledged is safe';
+        reject(new PublicError('UNAVAILABLE', this.failure));
+        // Nobody waits for it any more.
+        thread.fail(this.failure);
+      }, silenceMaxMs);
+    });
+    try {
+      return await Promise.race([thread.run<WriterAnswer>(task), silence]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
   async #openWriter(): Promise<Writer> {
     if (this.#users === undefined || this.#rooms === undefined)
       throw new PublicError('UNAVAILABLE', 'the names of the store are not read yet');
+    const gate = new ExitGate();
     const thread = new WorkerThread<WriterTask>({
       url: workerUrl('store/writer-thread', import.meta.url),
       tasksAtThread: 1,
-      onFailure: () => {
+      onFailure: (reason) => {
         this.#writer = undefined;
+        // One that only says nothing may still be inside.
+        if (reason !== this.failure) gate.close();
       },
     });
-    const { fault } = await thread.run<WriterAnswer>({
+    const { fault } = await this.#ask(thread, {
       kind: 'open',
       path: this.path,
       instance: this.#instance,
-      limits: this.#limits,
+      limits: this.#settings.limits,
+      gate: gate.memory,
     });
     if (fault !== undefined) {
       await thread.close(fault.message);
+      gate.close();
       throw publicErrorOf(fault);
     }
     this.#writer = {
       thread,
+      gate,
       users: new NameGrowth(this.#users.names),
       rooms: new NameGrowth(this.#rooms.names),
     };

@@ -5,11 +5,18 @@ import { assert } from '../base/assert.js';
 import { roomNames, userNames } from '../intern/interner.js';
 import type { NameChunk } from '../intern/names.js';
 import { diskFaultOf, finalFaultOf, type DiskFault } from './disk-fault.js';
+import { GatedThread } from './exit-gate.js';
 import { Environment } from './lmdb.js';
 import { StoreWriter, type Commit, type StoreLimits } from './store-writer.js';
 
 export type WriterTask =
-  | { readonly kind: 'open'; readonly path: string; readonly instance: string; readonly limits: StoreLimits }
+  | {
+      readonly kind: 'open';
+      readonly path: string;
+      readonly instance: string;
+      readonly limits: StoreLimits;
+      readonly gate: SharedArrayBuffer;
+    }
   | {
       readonly kind: 'commit';
       readonly commit: Commit;
@@ -31,6 +38,7 @@ const users = userNames();
 const rooms = roomNames();
 let environment: Environment | undefined;
 let writer: StoreWriter | undefined;
+let gate: GatedThread | undefined;
 
 /** Whether the last write failed: then LMDB is asked whether it can go on. */
 let hasFailed = false;
@@ -50,8 +58,9 @@ export default async function run(task: WriterTask): Promise<WriterAnswer> {
     return { debt: 0, fault: finalFaultOf(error) };
   }
   try {
-    if (task.kind === 'open') open(task);
-    else write(task);
+    if (task.kind === 'open') gate = new GatedThread(task.gate);
+    assert(gate !== undefined, 'a writer is opened first');
+    gate.pass(() => (task.kind === 'open' ? open(task) : write(task)));
     hasFailed = false;
     return { debt: writer?.debt ?? 0 };
   } catch (error) {

@@ -16,7 +16,14 @@ import { afterAll, describe, expect, onTestFinished, test } from 'vitest';
 import { startApp, type App } from '../../src/app.js';
 import type { Change } from '../../src/base/change.js';
 import { testConfig } from '../http/server-under-test.js';
-import { openFolder, runCommand, serveWith, type ServeProcess } from './serve-process.js';
+import {
+  exportedRooms,
+  openFolder,
+  runCommand,
+  serveWith,
+  verified,
+  type ServeProcess,
+} from './serve-process.js';
 
 const alice = '@alice:hs.example';
 const bob = '@bob:hs.example';
@@ -69,13 +76,6 @@ function batchOf(number: number): (readonly [string, string])[] {
     `@user${number}.${index}:hs.example`,
     `!room${(number * 200 + index) % 5_000}:hs.example`,
   ]);
-}
-
-async function verified(dataDir: string): Promise<string> {
-  const { child, output } = runCommand('verify', '--data-dir', dataDir);
-  await once(child, 'close');
-  expect(output()).toContain('has no fault');
-  return output();
 }
 
 let canMount = false;
@@ -304,14 +304,7 @@ describe('a thread dies under load: nothing is lost, no answer is partial', () =
 
   async function expectAcknowledged(folder: string, load: Load): Promise<void> {
     await verified(folder);
-    const { child, output } = runCommand('export', '--data-dir', folder);
-    await once(child, 'close');
-    const rooms = new Map<string, number>();
-    for (const line of output().split('\n')) {
-      if (line === '') continue;
-      const { user_id: user } = JSON.parse(line) as { user_id: string };
-      rooms.set(user, (rooms.get(user) ?? 0) + 1);
-    }
+    const rooms = await exportedRooms(folder);
     expect(load.acknowledged.size).toBeGreaterThan(5);
     for (const user of load.acknowledged) expect(rooms.get(user), user).toBe(Load.roomsOfEach);
   }
@@ -341,30 +334,5 @@ describe('a thread dies under load: nothing is lost, no answer is partial', () =
     expect([...statuses.keys()].sort()).toEqual([200, 503]);
     await app.close();
     await expectAcknowledged(folder, load);
-  });
-
-  test("the store's: changes are refused until a restart, and questions are answered", async () => {
-    const { app, folder, workers, shared } = await start();
-    const load = new Load(app);
-    await sleep(300);
-    const before = load.acknowledged.size;
-    await workers[workers.length - 1].terminate();
-    // It may have had nothing to do at that moment: then another one takes its place, and nobody notices.
-    while (load.refused.length === 0 && load.acknowledged.size < before + 10) await sleep(5);
-    await load.stop();
-    for (const message of load.refused)
-      expect(message).toMatch(
-        /thread of the store died .* start the server anew; what was acknowledged is safe/,
-      );
-    expect(await count(app)).toMatchObject({ status: 200, json: { count: shared.length } });
-    await app.close();
-    await expectAcknowledged(folder, load);
-
-    // This process still owns the store, so another one gets a copy of it.
-    const copy = join(await openFolder(), 'copy');
-    await once(runCommand('backup', copy, '--data-dir', folder).child, 'close');
-    const again = await serveIn(copy);
-    expect(await count(again)).toMatchObject({ status: 200, json: { count: shared.length } });
-    expect((await send(again, [[alice, '!new']])).json).toMatchObject({ applied: 1 });
   });
 });

@@ -1,10 +1,11 @@
 /** Does it hold in the process that operators run? `serve` and its siblings as they are started, and what they take of memory. */
 import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { onTestFinished } from 'vitest';
+import { expect, onTestFinished } from 'vitest';
 
 const cli = new URL('../../dist/cli.js', import.meta.url).pathname;
 
@@ -65,4 +66,25 @@ export async function until<Value>(
     if (value !== undefined && value !== null) return value;
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
+}
+
+/** The store has no fault. @returns what `verify` says */
+export async function verified(dataDir: string): Promise<string> {
+  const { child, output } = runCommand('verify', '--data-dir', dataDir);
+  await once(child, 'close');
+  expect(output()).toContain('has no fault');
+  return output();
+}
+
+/** How many rooms everybody is in, as `export` tells. */
+export async function exportedRooms(dataDir: string): Promise<Map<string, number>> {
+  const { child, output } = runCommand('export', '--data-dir', dataDir);
+  await once(child, 'close');
+  const rooms = new Map<string, number>();
+  for (const line of output().split('\n')) {
+    if (line === '') continue;
+    const { user_id: user } = JSON.parse(line) as { user_id: string };
+    rooms.set(user, (rooms.get(user) ?? 0) + 1);
+  }
+  return rooms;
 }
