@@ -63,8 +63,10 @@ export class MatrixClient {
     return (await this.call<{ room_id: string }>('POST', '/_matrix/client/v3/createRoom', body)).room_id;
   }
 
-  async join(roomId: string): Promise<void> {
-    await this.#room(roomId, 'join');
+  /** @param via a server to ask when this one does not know the room */
+  async join(roomId: string, via?: string): Promise<void> {
+    const path = `/_matrix/client/v3/join/${encodeURIComponent(roomId)}`;
+    await this.call('POST', via === undefined ? path : `${path}?via=${via}&server_name=${via}`, {});
   }
 
   async leave(roomId: string): Promise<void> {

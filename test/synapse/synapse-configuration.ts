@@ -1,6 +1,6 @@
 /**
  * The configuration files of a Synapse for tests: one that all its processes share, and a small one for each process. No
- * rate limits, cheap passwords, no other servers. JSON is YAML, so JSON is what is written.
+ * rate limits, cheap passwords, and no other servers but those of the same test. JSON is YAML, so JSON is what is written.
  *
  * Used by synapse-server.ts alone; what a test may choose is `SynapseOptions` there.
  */
@@ -10,6 +10,8 @@ export interface ProcessPorts {
   readonly client: number | undefined;
   /** Where the other processes reach it. */
   readonly replication: number;
+  /** Where other servers do, over TLS; undefined for one that does not federate. */
+  readonly federation?: number;
 }
 
 export interface SharedSettings {
@@ -52,7 +54,9 @@ export function sharedConfiguration(settings: SharedSettings): string {
     form_secret: settings.registrationSecret,
     registration_shared_secret: settings.registrationSecret,
     trusted_key_servers: [],
-    federation_domain_whitelist: [],
+    ...(ports.get('main')?.federation === undefined
+      ? { federation_domain_whitelist: [] }
+      : federationSettings(folder)),
     presence: { enabled: false },
     bcrypt_rounds: 4,
     database: {
@@ -108,14 +112,42 @@ export function logConfiguration(level: string): string {
   });
 }
 
-function listeners({ client, replication }: ProcessPorts): unknown[] {
-  const listener = (port: number, name: string): unknown => ({
+/** With other servers of the loopback address, which are asked again at once after an outage. */
+function federationSettings(folder: string): object {
+  return {
+    tls_certificate_path: `${folder}/tls.crt`,
+    tls_private_key_path: `${folder}/tls.key`,
+    federation_verify_certificates: false,
+    ip_range_blacklist: [],
+    // Milliseconds.
+    federation: {
+      client_timeout: 5_000,
+      max_short_retry_delay: 100,
+      max_long_retry_delay: 1_000,
+      destination_min_retry_interval: 200,
+      destination_max_retry_interval: 500,
+    },
+    rc_federation: {
+      window_size: 1000,
+      sleep_limit: 9999,
+      sleep_delay: 0,
+      reject_limit: 9999,
+      concurrent: 50,
+    },
+  };
+}
+
+function listeners({ client, replication, federation }: ProcessPorts): unknown[] {
+  const listener = (port: number, name: string, tls = false): unknown => ({
     port,
     type: 'http',
-    tls: false,
+    tls,
     bind_addresses: [host],
     resources: [{ names: [name], compress: false }],
   });
-  const inner = listener(replication, 'replication');
-  return client === undefined ? [inner] : [listener(client, 'client'), inner];
+  return [
+    listener(replication, 'replication'),
+    ...(client === undefined ? [] : [listener(client, 'client')]),
+    ...(federation === undefined ? [] : [listener(federation, 'federation', true)]),
+  ];
 }

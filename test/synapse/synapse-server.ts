@@ -1,15 +1,19 @@
 /**
  * A real Synapse for tests and benches: its main process and any number of workers, each of which can be stopped, killed and
  * started again on its own. By default the main process writes the events; with `eventWriters` named processes do (Synapse
- * calls them event persisters), which needs Redis. `clientWorkers` answer clients beside the main process.
+ * calls them event persisters), which needs Redis. `clientWorkers` answer clients beside the main process. With `federates` it
+ * speaks with others that do, over a link that can be cut.
  *
  * Invariant: ports, keys and database are the same over every restart. A process counts as started when it answers /health.
  * Cost: about 8 s for the first start, which makes the database's schema; 3 to 5 s for later ones; 150 MB a process.
  */
+import { execFile } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { freePort } from '../servers/free-port.js';
+import { NetworkLink } from '../servers/network-link.js';
 import type { PostgresServer } from '../servers/postgres-server.js';
 import type { RedisServer } from '../servers/redis-server.js';
 import { TemporaryServer } from '../servers/temporary-server.js';
@@ -29,6 +33,8 @@ export interface SynapseOptions {
   readonly eventWriters?: readonly string[];
   /** How many. */
   readonly clientWorkers?: number;
+  /** Speaks with other servers that do. Its name is then the address of `link`. Needs openssl. */
+  readonly federates?: boolean;
   /** What Synapse logs at least; read it with `lastWords`. */
   readonly logLevel?: 'INFO' | 'WARNING';
   /** Further keys of homeserver.yaml. */
@@ -41,7 +47,8 @@ const healthMsMax = 5_000;
 
 export class SynapseServer {
   static readonly database = 'synapse';
-  readonly serverName = 'test.example';
+  /** The way of other servers to this one, when it federates. */
+  link: NetworkLink | undefined;
   readonly registrationSecret = randomBytes(16).toString('hex');
   readonly #options: SynapseOptions;
   readonly #databasePassword = randomBytes(16).toString('hex');
@@ -65,6 +72,7 @@ export class SynapseServer {
       for (const name of synapse.eventWriters) await synapse.#addProcess(name, false);
       for (let index = 1; index <= (options.clientWorkers ?? 0); index++)
         await synapse.#addProcess(`client${index}`, true);
+      if (options.federates === true) await synapse.#makeLink();
       synapse.#configure();
       // It makes the schema that the workers look for.
       await synapse.start('main');
@@ -74,6 +82,10 @@ export class SynapseServer {
       await synapse.close();
       throw error;
     }
+  }
+
+  get serverName(): string {
+    return this.link === undefined ? 'test.example' : `${host}:${this.link.port}`;
   }
 
   /** Where the main process answers clients. */
@@ -143,6 +155,7 @@ export class SynapseServer {
   }
 
   async close(): Promise<void> {
+    await this.link?.close();
     await Promise.all([...this.#processes.values()].map((process) => process.stop()));
   }
 
@@ -162,6 +175,29 @@ export class SynapseServer {
       replication: await freePort(),
     });
     this.#processes.set(name, new TemporaryServer(`synapse-${name}`, 'SIGKILL'));
+  }
+
+  async #makeLink(): Promise<void> {
+    const { folder } = this.#processOf('main');
+    // Nobody verifies it: these servers have no names that anybody could vouch for.
+    const files = ['-keyout', join(folder, 'tls.key'), '-out', join(folder, 'tls.crt')];
+    await promisify(execFile)('openssl', [
+      ...[
+        'req',
+        '-x509',
+        '-newkey',
+        'ec',
+        '-pkeyopt',
+        'ec_paramgen_curve:prime256v1',
+        '-nodes',
+        '-days',
+        '2',
+      ],
+      ...['-subj', '/CN=test', ...files],
+    ]);
+    const federation = await freePort();
+    this.#ports.set('main', { ...this.#ports.get('main')!, federation });
+    this.link = await NetworkLink.open(await freePort(), federation);
   }
 
   #configure(): void {
