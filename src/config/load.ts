@@ -147,9 +147,12 @@ export function loadConfig({ file, env, serves = true }: LoadOptions): Config {
   return configOf(parsed.data, folder, secrets);
 }
 
-/** How many shards `auto` is on a machine with so many cores. */
+/**
+ * How many shards `auto` is on a machine with so many cores. On two of them a thread that holds the index and one that asks it
+ * get in each other's way, and in that of the database: without one, 1.4 times the requests are answered.
+ */
 export function autoShards(cores: number = availableParallelism()): number {
-  return Math.min(8, Math.max(1, cores - 1));
+  return cores <= 2 ? 0 : Math.min(8, cores - 1);
 }
 
 interface Secrets {

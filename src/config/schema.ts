@@ -241,8 +241,8 @@ export const schema = z.strictObject({
   shards: key(z.union([z.literal('auto'), z.int().min(0).max(64)]).default('auto'), {
     takes: 'auto, or a whole number from 0 to 64',
     description:
-      'Worker threads that hold the index. `auto` is one less than the cores, at least 1 and at most 8; 0 keeps ' +
-      'it in the thread of the server.',
+      'Worker threads that hold the index. 0 keeps it in the thread of the server; `auto` is 0 on up to two cores, ' +
+      'else one less than the cores, at most 8.',
   }),
   page_size: key(z.int().min(1).max(1000).default(100), {
     takes: 'a whole number from 1 to 1000',

