@@ -66,8 +66,15 @@ export async function startApp(
     });
     opened.push(authenticator);
 
-    const server = createServer({ logger, metrics });
-    opened.push(server);
+    const servers: FastifyInstance[] = [];
+    const newServer = (): FastifyInstance => {
+      const made = createServer({ logger, metrics });
+      servers.push(made);
+      return made;
+    };
+    // Together: each may take its ten seconds for what is in flight.
+    opened.push({ close: async () => Promise.all(servers.map(async (each) => each.close())) });
+    const server = newServer();
     addMutualRooms(server, {
       service,
       authenticator,
@@ -99,8 +106,7 @@ export async function startApp(
     if (config.metrics.listen === null) {
       addMetrics(server, metrics);
     } else {
-      const own = createServer({ logger, metrics });
-      opened.push(own);
+      const own = newServer();
       addMetrics(own, metrics);
       metricsUrl = await listen(own, config.metrics.listen);
     }

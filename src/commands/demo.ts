@@ -35,7 +35,7 @@ export async function demo({ port, users, rooms, seed }: DemoOptions, terminal: 
   const app = await startDemo(community, port, logger, terminal);
   for (const changes of community.changes()) await app.apply(changes);
   terminal.out(greeting(community, app.url));
-  await closeOnSignal(app, logger, terminal.stopSignal());
+  await closeOnSignal(app, logger, terminal.stopSignal(), terminal);
 }
 
 async function startDemo(

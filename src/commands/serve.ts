@@ -10,6 +10,9 @@ import { exitCodes, listenFault } from './command-error.js';
 import { watchedBar, type ProgressBar } from './progress-bar.js';
 import type { Terminal } from './terminal.js';
 
+/** What is in flight, and whatever else a stop waits for, has so long: requests have ten seconds (http/server.ts). */
+const stopMsMax = 15_000;
+
 /** How often the log says how far a start has come. */
 const saidEveryMs = 2000;
 
@@ -37,7 +40,7 @@ export async function serve({ config: file }: ServeOptions, terminal: Terminal):
   const kept = config.dataDir === null ? 'memory only' : `store in ${config.dataDir}`;
   const metrics = app.metricsUrl === undefined ? '' : `, metrics on ${app.metricsUrl}`;
   terminal.out(`mutual-rooms listens on ${app.url} (${shards}, ${kept}${metrics})\n`);
-  await closeOnSignal(app, logger, signalled);
+  await closeOnSignal(app, logger, signalled, terminal);
 }
 
 /** Says how far a start has come: by a bar where a person watches, and by a line in the log every few seconds. */
@@ -96,9 +99,20 @@ export async function start(
 }
 
 /** Waits for the signal, then for what is in flight. */
-export async function closeOnSignal(app: App, logger: Logger, signalled: Promise<string>): Promise<void> {
+export async function closeOnSignal(
+  app: App,
+  logger: Logger,
+  signalled: Promise<string>,
+  terminal: Terminal,
+): Promise<void> {
   const signal = await signalled;
   logger.info({ signal }, 'stopping: what is in flight is finished');
+  terminal.exitAfter(stopMsMax, () =>
+    logger.error(
+      `not ended ${stopMsMax / 1000} s after the signal: something waits, like a disk that stands still; ` +
+        'the process ends all the same, and what was acknowledged is safe',
+    ),
+  );
   await app.close();
   logger.info('stopped');
 }

@@ -21,6 +21,8 @@ export interface Terminal {
   sleepMs(durationMs: number): Promise<void>;
   /** Ends the process at once: for when nothing that is under way is worth waiting for. */
   exit(code: number): void;
+  /** Ends the process with exit code 1 where it has not ended by itself by then. @param before what is said first */
+  exitAfter(durationMs: number, before: () => void): void;
   /** Resolves at the first SIGTERM or SIGINT; a second one ends the process at once. */
   stopSignal(): Promise<string>;
 }
@@ -37,6 +39,14 @@ export const processTerminal: Terminal = {
     await sleep(durationMs);
   },
   exit: (code) => process.exit(code),
+  exitAfter: (durationMs, before) => {
+    const timer = setTimeout(() => {
+      before();
+      process.exit(1);
+    }, durationMs);
+    // Else it would be what keeps it alive.
+    timer.unref();
+  },
   stopSignal: () =>
     new Promise((resolve) => {
       let signalled = false;

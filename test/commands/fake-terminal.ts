@@ -46,6 +46,8 @@ export function fakeTerminal(
     exit: (code) => {
       throw new Error(`exit(${code})`);
     },
+    // It lives on with the other tests.
+    exitAfter: () => undefined,
     stopSignal: () => stopped,
     stop: () => stop(),
   };
