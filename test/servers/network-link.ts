@@ -1,8 +1,9 @@
 /**
- * A way to a server that can be cut and mended: a relay on a loopback port of its own. For what happens when two servers do
+ * A way to a server that can be cut, muted and mended: a relay on a loopback port of its own. For what happens when two servers do
  * not reach each other, and each goes on by itself.
  *
- * Invariant: while it is cut nothing passes, and who connects is turned away at once; connections of before are gone.
+ * Invariant: while it is cut nothing passes, and who connects is turned away at once; connections of before are gone. What was open
+ * when it was muted stays open, and nothing passes there any more; what is opened later works.
  * Cost: a copy of each byte.
  */
 import { once } from 'node:events';
@@ -10,6 +11,8 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 
 export class NetworkLink {
   readonly port: number;
+  /** How many have connected while it was cut. */
+  turnedAway = 0;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   #isCut = false;
@@ -26,6 +29,7 @@ export class NetworkLink {
     this.port = port;
     this.#server = createServer((inner) => {
       if (this.#isCut) {
+        this.turnedAway += 1;
         inner.destroy();
         return;
       }
@@ -48,6 +52,13 @@ export class NetworkLink {
   cut(): void {
     this.#isCut = true;
     for (const socket of this.#sockets) socket.destroy();
+  }
+
+  mute(): void {
+    for (const socket of this.#sockets) {
+      socket.unpipe();
+      socket.resume();
+    }
   }
 
   mend(): void {

@@ -5,6 +5,8 @@
 import { createClient } from '@redis/client';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { RedisWake, redisFault } from '../../src/source/synapse/redis-wake.js';
+import { freePort } from '../servers/free-port.js';
+import { NetworkLink } from '../servers/network-link.js';
 import { findProgram, missingOf, NotInstalled } from '../servers/find-program.js';
 import { RedisServer } from '../servers/redis-server.js';
 
@@ -38,14 +40,17 @@ describe.skipIf(missing !== undefined)(`a real Redis${missing === undefined ? ''
     await (redis as RedisServer | undefined)?.close();
   });
 
-  const asAdmin = async (...commands: readonly (readonly string[])[]): Promise<void> => {
+  /** @returns the last answer */
+  const asAdmin = async (...commands: readonly (readonly string[])[]): Promise<unknown> => {
     const { host, port, password } = redis;
     const client = createClient({ socket: { host, port, tls: false, reconnectStrategy: false }, password });
     await client.connect();
-    for (const command of commands) await client.sendCommand(command);
+    let answer: unknown;
+    for (const command of commands) answer = await client.sendCommand(command);
     client.destroy();
+    return answer;
   };
-  const makeAccount = (name: string, ofChannel: string): Promise<void> =>
+  const makeAccount = (name: string, ofChannel: string): Promise<unknown> =>
     asAdmin(
       ['ACL', 'SETUSER', name, 'reset', 'on', '>pw', 'resetchannels', `&${ofChannel}`, '-@all'].concat([
         '+subscribe',
@@ -55,9 +60,9 @@ describe.skipIf(missing !== undefined)(`a real Redis${missing === undefined ? ''
         '+hello',
       ]),
     );
-  const listen = (user: string): { wake: RedisWake; heard: string[] } => {
+  const listen = (user: string, port = redis.port): { wake: RedisWake; heard: string[] } => {
     const heard: string[] = [];
-    const wake = new RedisWake({ host: redis.host, port: redis.port, user, password: 'pw' }, channel, {
+    const wake = new RedisWake({ host: redis.host, port, user, password: 'pw' }, channel, {
       onChange: (...words: unknown[]) => void heard.push(['change', ...words].join(' ')),
       onPurge: (...words: unknown[]) => void heard.push(['purge', ...words].join(' ')),
       onFault: (message) => void heard.push(`fault ${message}`),
@@ -65,7 +70,7 @@ describe.skipIf(missing !== undefined)(`a real Redis${missing === undefined ? ''
     onTestFinished(() => wake.close());
     return { wake, heard };
   };
-  const publish = (...published: readonly string[]): Promise<void> =>
+  const publish = (...published: readonly string[]): Promise<unknown> =>
     asAdmin(...published.map((line) => ['PUBLISH', channel, line]));
 
   test('changes of state and purges wake it; nothing that was said comes out', async () => {
@@ -107,6 +112,24 @@ describe.skipIf(missing !== undefined)(`a real Redis${missing === undefined ? ''
     expect(await redisFault({ host, port, user: 'other', password: 'pw' }, channel)).toMatch(/NOPERM/);
     expect(await redisFault({ host, port, user: 'other', password: 'no' }, channel)).toMatch(/WRONGPASS/);
     expect(await redisFault({ host, port: 1 }, channel)).toMatch(/ECONNREFUSED/);
+    await makeAccount('other', channel);
+    await vi.waitFor(() => expect(wake.isUp).toBe(true), soon);
+    expect(heard).toHaveLength(1);
+  });
+
+  test('connections that close before they answer are told of, and leave nothing behind', async () => {
+    await makeAccount('reader', channel);
+    const link = await NetworkLink.open(await freePort(), redis.port);
+    onTestFinished(() => link.close());
+    link.cut();
+    const { wake, heard } = listen('reader', link.port);
+    await vi.waitFor(() => expect(link.turnedAway).toBeGreaterThan(5), soon);
+    expect(heard[0]).toMatch(/^fault .*(closed before|EPIPE|ECONNRESET)/);
+    expect(heard.length).toBeLessThan(4);
+    await asAdmin(['CONFIG', 'RESETSTAT']);
+    link.mend();
+    await vi.waitFor(() => expect(wake.isUp).toBe(true), soon);
+    expect(await asAdmin(['INFO', 'commandstats'])).toMatch(/cmdstat_subscribe:calls=1,/);
   });
 
   test('closed, it says nothing any more', async () => {

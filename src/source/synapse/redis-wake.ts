@@ -30,6 +30,8 @@ const answerMsMax = 5_000;
 export class RedisWake {
   readonly #redis: Redis;
   #isClosed = false;
+  /** For an attempt on the same connection. */
+  #again: NodeJS.Timeout | undefined;
   /** Whether it listens now. */
   isUp = false;
 
@@ -39,7 +41,10 @@ export class RedisWake {
       maxRetriesPerRequest: null,
       // A peer that is gone without a word is noticed.
       keepAlive: 10_000,
+      // A subscription belongs to its connection: kept for the next one, they would gather while Redis is away.
       autoResubscribe: false,
+      autoResendUnfulfilledCommands: false,
+      enableOfflineQueue: false,
       retryStrategy: (times) => Math.min(times * 100, retryMsMax),
     });
     const said = new Set<string>();
@@ -48,7 +53,13 @@ export class RedisWake {
       said.add(error.message);
       listener.onFault(error.message);
     };
-    this.#redis.on('error', fault);
+    /** Whether it is connected, and nothing was heard of it since. */
+    let isSilent = false;
+    this.#redis.on('connect', () => (isSilent = true));
+    this.#redis.on('error', (error: Error) => {
+      isSilent = false;
+      fault(error);
+    });
     this.#redis.on('message', (_channel: string, line: string) => {
       if (line.startsWith('RDATA events ')) {
         if (line.includes('["state')) listener.onChange();
@@ -59,23 +70,34 @@ export class RedisWake {
         if (line.includes('["dr_cache_fake"')) listener.onPurge();
       }
     });
-    // Again on each connection, also when it was refused on the one before.
-    this.#redis.on('connect', () => {
+    const subscribe = (): void => {
       this.#redis.subscribe(serverName).then(
         () => {
           this.isUp = true;
           said.clear();
         },
         (error: unknown) => {
-          if (!this.#isClosed) fault(error instanceof Error ? error : new Error(String(error)));
+          if (this.#isClosed) return;
+          fault(error instanceof Error ? error : new Error(String(error)));
+          // An account that may not is perhaps allowed to later; a connection that broke is followed by another one.
+          if (this.#redis.status === 'ready') this.#again = setTimeout(subscribe, retryMsMax);
         },
       );
+    };
+    // Again on each connection, also when it was refused on the one before.
+    this.#redis.on('ready', subscribe);
+    this.#redis.on('close', () => {
+      clearTimeout(this.#again);
+      if (isSilent && !this.isUp && !this.#isClosed)
+        fault(new Error('the connection was closed before anything was answered'));
+      isSilent = false;
+      this.isUp = false;
     });
-    this.#redis.on('close', () => (this.isUp = false));
   }
 
   close(): void {
     this.#isClosed = true;
+    clearTimeout(this.#again);
     this.#redis.disconnect();
   }
 }
