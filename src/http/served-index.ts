@@ -55,7 +55,9 @@ export class IndexInService {
   /** @throws PublicError UNAVAILABLE while there is none */
   get(): ServedIndex {
     if (this.#index !== undefined) return this.#index;
-    throw new PublicError('UNAVAILABLE', startingText(this.#starting), { retryAfterSeconds });
+    // What it waits for is for operators: it may say where the database is.
+    const text = startingText({ ...this.#starting, waitsFor: undefined });
+    throw new PublicError('UNAVAILABLE', text, { retryAfterSeconds });
   }
 }
 
