@@ -28,9 +28,11 @@ export interface FedOptions extends Partial<SynapseOptions> {
 /** The real time, and as much more as a test likes. */
 export class SteppedClock implements Clock {
   aheadMs = 0;
+  /** As if somebody had set the clock of the machine. */
+  timeOfDayAheadMs = 0;
 
   nowMs(): number {
-    return Date.now() + this.aheadMs;
+    return Date.now() + this.aheadMs + this.timeOfDayAheadMs;
   }
 
   monotonicMs(): number {

@@ -71,7 +71,7 @@ async function hasMembers(index: FedIndex): Promise<boolean> {
 }
 
 async function positionNow(connection: Connection, clock: Clock): Promise<Position> {
-  const nowMs = clock.nowMs();
+  const asOfMs = clock.nowMs();
   const high = await highestId(connection);
   const announced = (await announcedId(connection)) ?? 0;
   // The sequence gives out 2 first.
@@ -79,8 +79,8 @@ async function positionNow(connection: Connection, clock: Clock): Promise<Positi
   const missing = await missingIds(connection, from, high, gapRangesMax);
   return {
     high,
-    ledger: new GapLedger(missing.map((range) => ({ ...range, sinceMs: nowMs }))),
+    ledger: new GapLedger(missing.map((range) => ({ ...range, sinceMs: clock.monotonicMs() }))),
     anchor: await anchorUpTo(connection, high),
-    asOfMs: nowMs,
+    asOfMs,
   };
 }

@@ -38,9 +38,6 @@ export const gapIsOverMs = 60 * 60_000;
 /** After this a missing id is given up, whatever the writers say. */
 export const gapIsLostMs = 24 * 60 * 60_000;
 
-/** A step of the clock by more than this is no passing of time. */
-export const clockJumpMs = 10_000;
-
 /** Where nothing but messages comes, how far the stream was read is stored this often. */
 export const cursorEveryMs = 1_000;
 
@@ -53,6 +50,12 @@ export const changesPerApply = 2_048;
 /** Before a connection that broke is opened again: doubled each time, up to the second figure. */
 export const firstRetryMs = 100;
 export const retryMsMax = 5_000;
+
+/** At a start that cannot read the database for so long, what was known last is answered. */
+export const goesWithoutMs = 5_000;
+
+/** A connection that compares, and whose server may be gone, is given up when nothing came for so long. */
+export const doubtMsMax = 30_000;
 
 /** The same before all is copied again, when a copy broke off. */
 export const firstCopyRetryMs = 1_000;

@@ -3,7 +3,7 @@
  * begins right away, since nobody knows what happened before. What fails is done again a little later.
  */
 import type { Clock } from '../../base/clock.js';
-import { choreLookEveryMs, choreRetryMs } from './bounds.js';
+import { choreLookEveryMs, choreRetryMs, doubtMsMax } from './bounds.js';
 import type { Connection } from './connection.js';
 import { Pause } from './pause.js';
 
@@ -30,6 +30,7 @@ export class Chore {
   readonly #job: Job;
   readonly #deps: ChoreDeps;
   readonly #pause: Pause;
+  #connection: Connection | undefined;
   #dueAtMs = 0;
   /** Before this nobody is heard who wants it sooner. */
   #restsUntilMs = 0;
@@ -38,6 +39,11 @@ export class Chore {
     this.#job = job;
     this.#deps = deps;
     this.#pause = new Pause(deps.signal);
+  }
+
+  /** The server may be gone. */
+  doubt(): void {
+    this.#connection?.doubt(doubtMsMax);
   }
 
   soon(): void {
@@ -50,7 +56,7 @@ export class Chore {
     while (!this.#isOver()) {
       let connection: Connection | undefined;
       try {
-        connection = await this.#deps.open();
+        connection = this.#connection = await this.#deps.open();
         await this.#job.prepare(connection);
         while (!this.#isOver()) await this.#look(connection);
       } catch (error) {
@@ -59,6 +65,7 @@ export class Chore {
         await this.#pause.atLeast(choreRetryMs);
       } finally {
         connection?.close();
+        this.#connection = undefined;
       }
     }
   }

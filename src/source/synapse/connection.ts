@@ -65,6 +65,11 @@ export class Connection {
   readonly #signal: AbortSignal | undefined;
   readonly #onAbort = (): void => void this.#lose(new Error('the connection is closed'));
   #lost: Error | undefined;
+  /** Answers, and pieces of answers, that came. */
+  #answers = 0;
+  #isAsking = false;
+  /** How long the next answer may take, where the server may be gone. */
+  #doubtMs = Infinity;
 
   /** @throws what PostgreSQL or the network says: postgres-fault.ts has words for it */
   static async open(
@@ -100,16 +105,21 @@ export class Connection {
     name?: string,
   ): Promise<Row[]> {
     this.#checkUsable();
+    this.#isAsking = true;
     try {
       const query = {
         text,
         values: [...values],
-        query_timeout: this.#silenceMsMax,
+        query_timeout: Math.min(this.#silenceMsMax, this.#doubtMs),
         ...(name === undefined ? {} : { name }),
       };
-      return (await this.#client.query<Row>(query)).rows;
+      const { rows } = await this.#client.query<Row>(query);
+      this.#heard();
+      return rows;
     } catch (error) {
       throw this.#lose(error);
+    } finally {
+      this.#isAsking = false;
     }
   }
 
@@ -121,7 +131,8 @@ export class Connection {
   async *copyMemberships(query: string): AsyncGenerator<Change[]> {
     this.#checkUsable();
     const stream = this.#client.query(copyTo(`COPY (${query}) TO STDOUT`, { highWaterMark: readAheadBytes }));
-    const silenceMsMax = Math.max(pieceMsMax, this.#silenceMsMax);
+    const silenceMsMax = Math.min(Math.max(pieceMsMax, this.#silenceMsMax), this.#doubtMs);
+    this.#isAsking = true;
     const listen = (): NodeJS.Timeout =>
       setTimeout(() => {
         stream.destroy(new Error(`PostgreSQL said nothing for ${silenceMsMax / 1000} s`));
@@ -133,6 +144,7 @@ export class Connection {
       for await (const piece of stream) {
         // What the reader does with it takes as long as it takes.
         clearTimeout(silence);
+        this.#heard();
         yield rows.read(piece as Buffer);
         silence = listen();
       }
@@ -142,9 +154,23 @@ export class Connection {
       throw this.#lose(error);
     } finally {
       clearTimeout(silence);
+      this.#isAsking = false;
       // Who stops reading in the middle leaves the rest on the wire.
       if (!isWhole) this.#lose(new Error('a COPY was broken off'));
     }
+  }
+
+  /** The server may be gone: what is waited for, or else the next answer, is so long in coming at most. */
+  doubt(ms: number): void {
+    if (!this.#isAsking) {
+      this.#doubtMs = ms;
+      return;
+    }
+    const before = this.#answers;
+    const giveUp = (): void => {
+      if (this.#answers === before) this.#lose(new Error(`PostgreSQL said nothing for ${ms / 1000} s`));
+    };
+    setTimeout(giveUp, ms).unref();
   }
 
   close(): void {
@@ -153,6 +179,11 @@ export class Connection {
     // It says goodbye in its own time; a server that does not answer is not waited for.
     this.#client.end().catch(() => undefined);
     setTimeout(() => this.#destroy(), 1000).unref();
+  }
+
+  #heard(): void {
+    this.#answers += 1;
+    this.#doubtMs = Infinity;
   }
 
   #checkUsable(): void {

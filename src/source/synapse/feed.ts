@@ -9,7 +9,14 @@
 import type { Clock } from '../../base/clock.js';
 import type { FedIndex } from '../fed-index.js';
 import type { SourceStatus } from '../source-status.js';
-import { comparingPatience, firstCopyRetryMs, copyRetryMsMax, firstRetryMs, retryMsMax } from './bounds.js';
+import {
+  comparingPatience,
+  firstCopyRetryMs,
+  copyRetryMsMax,
+  firstRetryMs,
+  goesWithoutMs,
+  retryMsMax,
+} from './bounds.js';
 import { Chore, type Job } from './chore.js';
 import { Connection, type PostgresOptions } from './connection.js';
 import { Errands } from './errands.js';
@@ -51,8 +58,9 @@ export class SynapseFeed {
   #redis: RedisWake | undefined;
   #running: Promise<unknown> | undefined;
   #isConnected = true;
-  #hasFailed!: () => void;
-  readonly #failed = new Promise<void>((resolve) => (this.#hasFailed = resolve));
+  #goesWithout!: () => void;
+  /** Resolves when what there is has to do, until the database can be read again. */
+  readonly #without = new Promise<void>((resolve) => (this.#goesWithout = resolve));
   #failures = 0;
   #lastError: { error: unknown; message: string; atMs: number } | undefined;
 
@@ -104,11 +112,10 @@ export class SynapseFeed {
 
   /**
    * Resolves when the index may answer: it is what the homeserver has now. Or it was that once, and the homeserver's database cannot be
-   * read now; or the feed is closed.
+   * read for some seconds; or the feed is closed.
    */
   get ready(): Promise<void> {
-    const { whole, caughtUp } = this.#follower;
-    return Promise.race([caughtUp, this.#failed.then(() => whole), this.#closed()]);
+    return Promise.race([this.#follower.caughtUp, this.#without, this.#closed()]);
   }
 
   /** Whether the index was once all that the homeserver had; else it is to be copied first. */
@@ -166,6 +173,8 @@ export class SynapseFeed {
   async #run(): Promise<void> {
     let retryMs = firstRetryMs;
     let copyRetryMs = firstCopyRetryMs;
+    /** Since when nothing but failures came. */
+    let failingSinceMs: number | undefined;
     while (!this.#isClosing()) {
       let connection: Connection | undefined;
       try {
@@ -174,11 +183,16 @@ export class SynapseFeed {
         await this.#follower.follow(connection, () => {
           retryMs = firstRetryMs;
           copyRetryMs = firstCopyRetryMs;
+          failingSinceMs = undefined;
         });
       } catch (error) {
         if (this.#isClosing()) break;
         this.#note('follow', error);
-        this.#hasFailed();
+        const nowMs = this.#clock.monotonicMs();
+        failingSinceMs ??= nowMs;
+        if (nowMs - failingSinceMs >= goesWithoutMs && this.#follower.isWhole) this.#goesWithout();
+        // The others' connections may be as dead, and they wait for minutes.
+        for (const chore of Object.values(this.#chores)) chore?.doubt();
       } finally {
         connection?.close();
       }

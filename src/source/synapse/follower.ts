@@ -66,13 +66,21 @@ export class Follower {
 
   constructor(deps: FollowerDeps) {
     this.#deps = deps;
-    this.#position = positionOf(deps.index.cursor);
+    this.#position = positionOf(deps.index.cursor, deps.clock.monotonicMs());
     this.#mustCopy = this.#position === undefined;
     if (!this.#mustCopy) this.#isWhole();
   }
 
   get position(): Position | undefined {
     return this.#position;
+  }
+
+  /**
+   * Whether the index is what the homeserver had at some moment. Not while a replacement of it is made in part, nor after one that was
+   * broken off.
+   */
+  get isWhole(): boolean {
+    return positionOf(this.#deps.index.cursor, 0) !== undefined;
   }
 
   get state(): FollowerState {
@@ -223,7 +231,7 @@ export class Follower {
   async #retireGaps(connection: Connection, tail: Tail): Promise<void> {
     const position = this.#position;
     if (position === undefined || position.ledger.gaps.length === 0) return;
-    const nowMs = this.#deps.clock.nowMs();
+    const nowMs = this.#deps.clock.monotonicMs();
     const announced = (await announcedId(connection)) ?? 0;
     const { ledger, retired } = position.ledger.retired(({ to, sinceMs }) => {
       const ageMs = nowMs - sinceMs;

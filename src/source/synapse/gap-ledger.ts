@@ -11,7 +11,7 @@ export interface Gap {
   readonly from: number;
   /** Included. */
   readonly to: number;
-  /** When it was found missing, in milliseconds since 1970. */
+  /** When it was found missing, or its process began, by the monotonic clock: a step of the time of day makes nothing old. */
   readonly sinceMs: number;
 }
 
@@ -49,11 +49,6 @@ export class GapLedger {
   extended(from: number, to: number, ids: readonly number[], nowMs: number): GapLedger {
     const further = missing(from, to, ids, nowMs);
     return further.length === 0 ? this : new GapLedger([...this.gaps, ...further]);
-  }
-
-  /** The same when the clock was put forward by so much: nothing grows older by that. */
-  shifted(byMs: number): GapLedger {
-    return new GapLedger(this.gaps.map((gap) => ({ ...gap, sinceMs: gap.sinceMs + byMs })));
   }
 
   /** Those below an id. */

@@ -29,7 +29,8 @@ const form = z.strictObject({
   /** Whether the memberships are what the homeserver had; else a replacement has been begun. */
   isWhole: z.boolean(),
   high: z.number(),
-  gaps: z.array(z.tuple([z.number(), z.number(), z.number()])),
+  /** How long each has been missing is counted anew by each process. */
+  gaps: z.array(z.tuple([z.number(), z.number()])),
   anchor: z
     .strictObject({
       streamId: z.number(),
@@ -44,19 +45,22 @@ const form = z.strictObject({
 
 /** @param isWhole false while a part of a replacement is made */
 export function cursorOf({ high, ledger, anchor, asOfMs }: Position, isWhole = true): Uint8Array {
-  const gaps = ledger.gaps.map(({ from, to, sinceMs }) => [from, to, sinceMs]);
+  const gaps = ledger.gaps.map(({ from, to }) => [from, to]);
   return Buffer.from(JSON.stringify({ version: 1, isWhole, high, gaps, anchor, asOfMs }));
 }
 
-/** @returns undefined where there is none that can be gone on from: what has been read is not whole, or of another version */
-export function positionOf(cursor: Uint8Array | undefined): Position | undefined {
+/**
+ * @param readAtMs now, by the monotonic clock
+ * @returns undefined where there is none that can be gone on from: what has been read is not whole, or of another version
+ */
+export function positionOf(cursor: Uint8Array | undefined, readAtMs: number): Position | undefined {
   if (cursor === undefined) return undefined;
   const parsed = form.safeParse(JSON.parse(Buffer.from(cursor).toString()));
   if (!parsed.success || !parsed.data.isWhole) return undefined;
   const { high, gaps, anchor, asOfMs } = parsed.data;
   return {
     high,
-    ledger: new GapLedger(gaps.map(([from, to, sinceMs]) => ({ from, to, sinceMs }))),
+    ledger: new GapLedger(gaps.map(([from, to]) => ({ from, to, sinceMs: readAtMs }))),
     anchor,
     asOfMs,
   };

@@ -9,9 +9,9 @@
  */
 import type { Change } from '../../base/change.js';
 import type { Clock } from '../../base/clock.js';
-import { clockJumpMs, gapIsOldMs, gapIsYoungMs } from './bounds.js';
+import { gapIsOldMs, gapIsYoungMs } from './bounds.js';
 import type { Connection } from './connection.js';
-import type { Gap, GapLedger } from './gap-ledger.js';
+import type { Gap } from './gap-ledger.js';
 import { touchedMemberships } from './memberships-query.js';
 import type { Position } from './position.js';
 import { filledIds, newIds } from './stream.js';
@@ -30,8 +30,6 @@ export interface Poll {
 export class Tail {
   readonly #connection: Connection;
   readonly #clock: Clock;
-  /** By how much the time of day was ahead of the monotonic one. */
-  #aheadMs: number | undefined;
   #probedMidMs = -Infinity;
   #probedOldMs = -Infinity;
   #looksForAll = false;
@@ -50,12 +48,9 @@ export class Tail {
    * @param looksForAll whether to look for every gap, however old
    * @returns undefined when the database is not the one that was read before
    */
-  async poll(
-    { high, ledger: stored, anchor, asOfMs }: Position,
-    looksForAll: boolean,
-  ): Promise<Poll | undefined> {
-    const nowMs = this.#clock.nowMs();
-    const ledger = this.#withoutJumps(stored, nowMs);
+  async poll({ high, ledger, anchor, asOfMs }: Position, looksForAll: boolean): Promise<Poll | undefined> {
+    const nowMs = this.#clock.monotonicMs();
+    const beganAtMs = this.#clock.nowMs();
     const due = looksForAll || this.#looksForAll ? ledger.gaps : this.#due(ledger.gaps, nowMs);
     this.#looksForAll = false;
     const filled = await filledIds(this.#connection, due);
@@ -72,7 +67,7 @@ export class Tail {
         high: fresh.upTo,
         ledger: next,
         anchor: fresh.anchor ?? anchor,
-        asOfMs: fresh.isAtEnd ? nowMs : asOfMs,
+        asOfMs: fresh.isAtEnd ? beganAtMs : asOfMs,
       },
       isAtEnd: fresh.isAtEnd,
       changes: hasTouched
@@ -82,25 +77,15 @@ export class Tail {
     };
   }
 
-  /** A machine that slept, or whose clock was wrong, must not give up what is missing for a moment only. */
-  #withoutJumps(ledger: GapLedger, nowMs: number): GapLedger {
-    const aheadMs = nowMs - this.#clock.monotonicMs();
-    const jumpMs = aheadMs - (this.#aheadMs ?? aheadMs);
-    if (this.#aheadMs !== undefined && Math.abs(jumpMs) < clockJumpMs) return ledger;
-    this.#aheadMs = aheadMs;
-    return jumpMs === 0 ? ledger : ledger.shifted(jumpMs);
-  }
-
   /** Which gaps to look for now: the older, the less often. */
   #due(gaps: readonly Gap[], nowMs: number): readonly Gap[] {
     if (gaps.length === 0) return gaps;
-    const isMidDue = nowMs >= this.#probedMidMs + 1_000 || nowMs < this.#probedMidMs;
-    const isOldDue = nowMs >= this.#probedOldMs + 10_000 || nowMs < this.#probedOldMs;
+    const isMidDue = nowMs >= this.#probedMidMs + 1_000;
+    const isOldDue = nowMs >= this.#probedOldMs + 10_000;
     if (isMidDue) this.#probedMidMs = nowMs;
     if (isOldDue) this.#probedOldMs = nowMs;
     return gaps.filter(({ sinceMs }) => {
       const ageMs = nowMs - sinceMs;
-      // A clock that was set back makes nothing young for long.
       if (ageMs < gapIsYoungMs) return true;
       return ageMs < gapIsOldMs ? isMidDue : isOldDue;
     });

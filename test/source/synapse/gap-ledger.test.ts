@@ -48,11 +48,6 @@ describe('the ledger', () => {
     ]);
   });
 
-  test('a clock that is put forward makes nothing older', () => {
-    const ledger = empty.extended(1, 3, [2], 100).shifted(1_000);
-    expect(ledger.gaps.map(({ sinceMs }) => sinceMs)).toEqual([1_100, 1_100]);
-  });
-
   test('below an id cuts a gap in two', () => {
     const ledger = empty.extended(1, 20, [5, 20], 0);
     expect(ledger.below(10).gaps).toEqual([
