@@ -44,12 +44,16 @@ export async function startApp(
   { logger, onStarting = () => undefined }: AppOptions,
 ): Promise<App> {
   const metrics = new Metrics();
-  /** What to close, last opened first. */
+  const servers: FastifyInstance[] = [];
+  /** What to close after them, last opened first. */
   const opened: { close(): Promise<unknown> }[] = [];
   const close = async (): Promise<void> => {
     const results: PromiseSettledResult<unknown>[] = [];
-    for (const each of opened.splice(0).reverse())
-      results.push(...(await Promise.allSettled([each.close()])));
+    const closeAll = async (those: readonly { close(): Promise<unknown> }[]): Promise<void> =>
+      void results.push(...(await Promise.allSettled(those.map(async (each) => each.close()))));
+    // Servers together: each may take its ten seconds for what is in flight.
+    await closeAll(servers);
+    for (const each of opened.splice(0).reverse()) await closeAll([each]);
     // One that failed to close keeps none of the others open.
     for (const result of results) if (result.status === 'rejected') throw result.reason;
   };
@@ -66,14 +70,11 @@ export async function startApp(
     });
     opened.push(authenticator);
 
-    const servers: FastifyInstance[] = [];
     const newServer = (): FastifyInstance => {
       const made = createServer({ logger, metrics });
       servers.push(made);
       return made;
     };
-    // Together: each may take its ten seconds for what is in flight.
-    opened.push({ close: async () => Promise.all(servers.map(async (each) => each.close())) });
     const server = newServer();
     addMutualRooms(server, {
       service,

@@ -6,7 +6,8 @@
  * gate for each transaction, and a process that ends shuts it first. What never comes out of it is a thread that has died inside,
  * or a disk that stands still: then the process kills itself, as the same SIGKILL from outside would; the store bears that.
  *
- * Cost: two atomic operations a transaction.
+ * Only threads need it: the main one cannot exit in the midst of a transaction of its own.
+ * Cost: three atomic operations a transaction.
  */
 import { writeSync } from 'node:fs';
 import { exitWaitMs } from '../base/limits.js';
@@ -23,7 +24,7 @@ export class GatedThread {
     this.#state = new Int32Array(memory);
   }
 
-  /** Runs one transaction, or several. Once the gate is shut it never returns: the process ends. */
+  /** Runs a transaction. Once the gate is shut it never returns: the process ends. */
   pass<Result>(transaction: () => Result): Result {
     if (Atomics.compareExchange(this.#state, 0, free, inside) === shut) Atomics.wait(this.#state, 0, shut);
     try {
@@ -65,10 +66,14 @@ export class ExitGate {
 }
 
 function killThisProcess(): void {
-  writeSync(
-    2,
-    `the thread of the store did not end its transaction within ${exitWaitMs / 1000} s: this process kills itself; ` +
-      'what was acknowledged is safe\n',
-  );
+  try {
+    writeSync(
+      2,
+      `the thread of the store did not end its transaction within ${exitWaitMs / 1000} s: this process kills itself; ` +
+        'what was acknowledged is safe\n',
+    );
+  } catch {
+    // Nobody reads it, or the pipe is full.
+  }
   process.kill(process.pid, 'SIGKILL');
 }

@@ -19,7 +19,7 @@ import { checkFormat, identityOf, newMeta } from './identity.js';
 import { cursorKey, nameCountsLength, userCountAt } from './layout.js';
 import { Environment } from './lmdb.js';
 import type { StoredState } from './load.js';
-import { openOwned, release } from './owner.js';
+import { forgetOwner, openOwned, removeOwner } from './owner.js';
 import { restoreNames } from './restore-names.js';
 import type { Identity, Progress, Store, StoreBatch } from './store.js';
 import type { StoreLimits } from './store-writer.js';
@@ -33,6 +33,9 @@ export interface LmdbStoreOptions {
   /** How long the store's thread may say nothing. */
   readonly silenceMaxMs?: number;
 }
+
+/** For an answer that is there to be read. */
+const answerMomentMs = 500;
 
 const defaultLimits: StoreLimits = { bytesMax: 2 ** 37, recentChangesMax: 2 ** 20 };
 
@@ -63,6 +66,8 @@ export class LmdbStore implements Store {
   /** How many names of each kind are stored. */
   #stored = new Uint32Array(nameCountsLength);
   #closing: Promise<void> | undefined;
+  /** Whether its thread was given up without a word. */
+  #isSilent = false;
 
   /**
    * Opens the store of a directory, or makes one there. On a disk that is full or mounted read-only the store is read,
@@ -158,24 +163,23 @@ export class LmdbStore implements Store {
   }
 
   async #close(): Promise<void> {
-    let isWritable = this.failure === undefined;
+    const isWritable = this.failure === undefined;
     this.failure ??= 'the store is closed';
     const writer = this.#writer;
-    // One that has died is not here any more.
+    forgetOwner(this.#instance);
+    // One that has died is not here any more. What it cannot write, nobody can: LMDB may wait for ever.
     if (writer !== undefined) {
-      await this.#ask(writer.thread, { kind: 'close' }).catch(() => {
-        // LMDB may let nobody write any more, and wait for ever.
-        isWritable = false;
-      });
+      await this.#ask(writer.thread, { kind: 'close', instance: this.#instance }).catch(() => undefined);
       if (writer.thread.failure === undefined) {
         await writer.thread.close('the store is closed');
         writer.gate.close();
       }
-    }
-    try {
-      if (isWritable) release(this.#environment, this.#instance);
-    } catch {
-      // A full disk keeps the name of the owner; who opens the store next sees that this process has ended.
+    } else if (isWritable) {
+      try {
+        removeOwner(this.#environment, this.#instance);
+      } catch {
+        // Like there.
+      }
     }
     await this.#environment.close();
   }
@@ -206,14 +210,16 @@ export class LmdbStore implements Store {
     const { silenceMaxMs } = this.#settings;
     let timer: NodeJS.Timeout | undefined;
     const silence = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => {
+      const giveUp = (): void => {
         this.failure =
           `the thread of the store has not answered for ${silenceMaxMs / 1000} s: its disk stands still, or it has died; ` +
           'look at the disk and start the server anew; what was acknowledged is safe';
         reject(new PublicError('UNAVAILABLE', this.failure));
-        // Nobody waits for it any more.
+        this.#isSilent = true;
         thread.fail(this.failure);
-      }, silenceMaxMs);
+      };
+      // A process that was stopped itself finds the answer a moment later.
+      timer = setTimeout(() => (timer = setTimeout(giveUp, answerMomentMs)), silenceMaxMs);
     });
     try {
       return await Promise.race([thread.run<WriterAnswer>(task), silence]);
@@ -229,10 +235,10 @@ export class LmdbStore implements Store {
     const thread = new WorkerThread<WriterTask>({
       url: workerUrl('store/writer-thread', import.meta.url),
       tasksAtThread: 1,
-      onFailure: (reason) => {
+      onFailure: () => {
         this.#writer = undefined;
         // One that only says nothing may still be inside.
-        if (reason !== this.failure) gate.close();
+        if (!this.#isSilent) gate.close();
       },
     });
     const { fault } = await this.#ask(thread, {

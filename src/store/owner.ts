@@ -92,7 +92,17 @@ export class LostStore extends PublicError {
 
 /** Nobody owns the store from now on, if it is still this one that does. */
 export function release(environment: Environment, instance: string): void {
+  forgetOwner(instance);
+  removeOwner(environment, instance);
+}
+
+/** In this process. */
+export function forgetOwner(instance: string): void {
   ownersHere.delete(instance);
+}
+
+/** In the store, whichever thread writes it. */
+export function removeOwner(environment: Environment, instance: string): void {
   environment.write(() => {
     if (environment.getMeta('owner')?.instance === instance) environment.removeMeta('owner');
   });

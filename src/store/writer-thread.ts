@@ -7,6 +7,7 @@ import type { NameChunk } from '../intern/names.js';
 import { diskFaultOf, finalFaultOf, type DiskFault } from './disk-fault.js';
 import { GatedThread } from './exit-gate.js';
 import { Environment } from './lmdb.js';
+import { removeOwner } from './owner.js';
 import { StoreWriter, type Commit, type StoreLimits } from './store-writer.js';
 
 export type WriterTask =
@@ -25,7 +26,8 @@ export type WriterTask =
       readonly roomChunks: readonly NameChunk[];
     }
   | { readonly kind: 'fold'; readonly changesMax: number }
-  | { readonly kind: 'close' };
+  /** The store is owned by nobody then. */
+  | { readonly kind: 'close'; readonly instance: string };
 
 export interface WriterAnswer {
   /** How much is to be folded before the next large commit. */
@@ -45,7 +47,7 @@ let hasFailed = false;
 
 export default async function run(task: WriterTask): Promise<WriterAnswer> {
   if (task.kind === 'close') {
-    await environment?.close();
+    await close(task.instance);
     return { debt: 0 };
   }
   try {
@@ -67,6 +69,17 @@ export default async function run(task: WriterTask): Promise<WriterAnswer> {
     hasFailed = true;
     return { debt: writer?.debt ?? 0, fault: diskFaultOf(error, environment?.path ?? '.') };
   }
+}
+
+async function close(instance: string): Promise<void> {
+  if (environment === undefined || gate === undefined) return;
+  const opened = environment;
+  try {
+    gate.pass(() => removeOwner(opened, instance));
+  } catch {
+    // A full disk keeps the name of the owner; who opens the store next sees that this process has ended.
+  }
+  await opened.close();
 }
 
 function open({ path, instance, limits }: WriterTask & { kind: 'open' }): void {
