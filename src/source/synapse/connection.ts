@@ -5,7 +5,8 @@
  * Whatever fails ends the connection: who knows what state it is in? Whoever opened it opens another one.
  * A server that falls silent fails, too: every answer, and every piece of a long one, has so long to come (`Patience`).
  */
-import { Client, escapeLiteral, type ClientConfig } from 'pg';
+import { Client, DatabaseError, escapeLiteral, type ClientConfig } from 'pg';
+import { PublicError } from '../../base/errors.js';
 import { to as copyTo } from 'pg-copy-streams';
 import type { Change } from '../../base/change.js';
 import { CopyRows } from './copy-rows.js';
@@ -65,7 +66,7 @@ export class Connection {
   readonly #signal: AbortSignal | undefined;
   readonly #onAbort = (): void => void this.#lose(new Error('the connection is closed'));
   #lost: Error | undefined;
-  /** Answers, and pieces of answers, that came. */
+  /** How many came. */
   #answers = 0;
   #isAsking = false;
   /** How long the next answer may take, where the server may be gone. */
@@ -80,6 +81,7 @@ export class Connection {
     const connection = new Connection(client, patience.silenceMsMax, signal);
     try {
       await client.connect();
+      connection.doubt(patience.connectMsMax);
       await connection.query(settings);
       return connection;
     } catch (error) {
@@ -114,7 +116,8 @@ export class Connection {
         ...(name === undefined ? {} : { name }),
       };
       const { rows } = await this.#client.query<Row>(query);
-      this.#heard();
+      this.#answers += 1;
+      this.#doubtMs = Infinity;
       return rows;
     } catch (error) {
       throw this.#lose(error);
@@ -131,8 +134,7 @@ export class Connection {
   async *copyMemberships(query: string): AsyncGenerator<Change[]> {
     this.#checkUsable();
     const stream = this.#client.query(copyTo(`COPY (${query}) TO STDOUT`, { highWaterMark: readAheadBytes }));
-    const silenceMsMax = Math.min(Math.max(pieceMsMax, this.#silenceMsMax), this.#doubtMs);
-    this.#isAsking = true;
+    const silenceMsMax = Math.max(pieceMsMax, this.#silenceMsMax);
     const listen = (): NodeJS.Timeout =>
       setTimeout(() => {
         stream.destroy(new Error(`PostgreSQL said nothing for ${silenceMsMax / 1000} s`));
@@ -144,7 +146,6 @@ export class Connection {
       for await (const piece of stream) {
         // What the reader does with it takes as long as it takes.
         clearTimeout(silence);
-        this.#heard();
         yield rows.read(piece as Buffer);
         silence = listen();
       }
@@ -154,13 +155,12 @@ export class Connection {
       throw this.#lose(error);
     } finally {
       clearTimeout(silence);
-      this.#isAsking = false;
       // Who stops reading in the middle leaves the rest on the wire.
       if (!isWhole) this.#lose(new Error('a COPY was broken off'));
     }
   }
 
-  /** The server may be gone: what is waited for, or else the next answer, is so long in coming at most. */
+  /** The server may be gone: the answer that is waited for, or else the next one, is so long in coming at most. Not for a COPY. */
   doubt(ms: number): void {
     if (!this.#isAsking) {
       this.#doubtMs = ms;
@@ -181,11 +181,6 @@ export class Connection {
     setTimeout(() => this.#destroy(), 1000).unref();
   }
 
-  #heard(): void {
-    this.#answers += 1;
-    this.#doubtMs = Infinity;
-  }
-
   #checkUsable(): void {
     if (this.#lost !== undefined) throw this.#lost;
   }
@@ -200,6 +195,11 @@ export class Connection {
     const { connection } = this.#client as unknown as { connection: { stream: { destroy(): void } } };
     connection.stream.destroy();
   }
+}
+
+/** Whether it may be the way to the server that failed, or the server as a whole: neither it nor this program said so. */
+export function isOfTheWay(error: unknown): boolean {
+  return !(error instanceof DatabaseError || error instanceof PublicError);
 }
 
 /**

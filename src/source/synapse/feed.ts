@@ -18,7 +18,7 @@ import {
   retryMsMax,
 } from './bounds.js';
 import { Chore, type Job } from './chore.js';
-import { Connection, type PostgresOptions } from './connection.js';
+import { Connection, isOfTheWay, type PostgresOptions } from './connection.js';
 import { Errands } from './errands.js';
 import type { FeedObserver, FeedPart } from './feed-observer.js';
 import { Follower } from './follower.js';
@@ -49,6 +49,9 @@ export class SynapseFeed {
   readonly #observer: FeedObserver;
   readonly #clock: Clock;
   readonly #closing = new AbortController();
+  readonly #closed = new Promise<void>((resolve) =>
+    this.#closing.signal.addEventListener('abort', () => resolve(), { once: true }),
+  );
   readonly #pause = new Pause(this.#closing.signal);
   readonly #errands = new Errands(() => this.#pause.end());
   readonly #follower: Follower;
@@ -58,6 +61,7 @@ export class SynapseFeed {
   #redis: RedisWake | undefined;
   #running: Promise<unknown> | undefined;
   #isConnected = true;
+  #isReady = false;
   #goesWithout!: () => void;
   /** Resolves when what there is has to do, until the database can be read again. */
   readonly #without = new Promise<void>((resolve) => (this.#goesWithout = resolve));
@@ -107,7 +111,7 @@ export class SynapseFeed {
 
   /** Resolves when the index is what the homeserver has, as of some moment, or when the feed is closed. */
   get whole(): Promise<void> {
-    return Promise.race([this.#follower.whole, this.#closed()]);
+    return Promise.race([this.#follower.whole, this.#closed]);
   }
 
   /**
@@ -115,7 +119,7 @@ export class SynapseFeed {
    * read for some seconds; or the feed is closed.
    */
   get ready(): Promise<void> {
-    return Promise.race([this.#follower.caughtUp, this.#without, this.#closed()]);
+    return Promise.race([this.#follower.caughtUp, this.#without, this.#closed]);
   }
 
   /** Whether the index was once all that the homeserver had; else it is to be copied first. */
@@ -173,8 +177,9 @@ export class SynapseFeed {
   async #run(): Promise<void> {
     let retryMs = firstRetryMs;
     let copyRetryMs = firstCopyRetryMs;
-    /** Since when nothing but failures came. */
-    let failingSinceMs: number | undefined;
+    /** Since when nothing was read. */
+    let failingSinceMs = this.#clock.monotonicMs();
+    void this.ready.then(() => (this.#isReady = true));
     while (!this.#isClosing()) {
       let connection: Connection | undefined;
       try {
@@ -183,16 +188,16 @@ export class SynapseFeed {
         await this.#follower.follow(connection, () => {
           retryMs = firstRetryMs;
           copyRetryMs = firstCopyRetryMs;
-          failingSinceMs = undefined;
+          failingSinceMs = this.#clock.monotonicMs();
         });
       } catch (error) {
         if (this.#isClosing()) break;
         this.#note('follow', error);
-        const nowMs = this.#clock.monotonicMs();
-        failingSinceMs ??= nowMs;
-        if (nowMs - failingSinceMs >= goesWithoutMs && this.#follower.isWhole) this.#goesWithout();
+        const failingMs = this.#clock.monotonicMs() - failingSinceMs;
+        if (!this.#isReady && failingMs >= goesWithoutMs && this.#follower.isStoredWhole())
+          this.#goesWithout();
         // The others' connections may be as dead, and they wait for minutes.
-        for (const chore of Object.values(this.#chores)) chore?.doubt();
+        if (isOfTheWay(error)) for (const chore of Object.values(this.#chores)) chore?.doubt();
       } finally {
         connection?.close();
       }
@@ -215,13 +220,6 @@ export class SynapseFeed {
 
   #isClosing(): boolean {
     return this.#closing.signal.aborted;
-  }
-
-  #closed(): Promise<void> {
-    return new Promise((resolve) => {
-      if (this.#isClosing()) resolve();
-      else this.#closing.signal.addEventListener('abort', () => resolve(), { once: true });
-    });
   }
 
   #note(part: FeedPart, error: unknown): void {

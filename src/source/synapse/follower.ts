@@ -76,11 +76,16 @@ export class Follower {
   }
 
   /**
-   * Whether the index is what the homeserver had at some moment. Not while a replacement of it is made in part, nor after one that was
-   * broken off.
+   * Whether what is stored is what the homeserver had at some moment. Not while a replacement of it is made in part, nor after one
+   * that was broken off. Reads the store.
    */
-  get isWhole(): boolean {
-    return positionOf(this.#deps.index.cursor, 0) !== undefined;
+  isStoredWhole(): boolean {
+    try {
+      return positionOf(this.#deps.index.cursor, 0) !== undefined;
+    } catch {
+      // A disk that fails.
+      return false;
+    }
   }
 
   get state(): FollowerState {

@@ -29,8 +29,8 @@ const form = z.strictObject({
   /** Whether the memberships are what the homeserver had; else a replacement has been begun. */
   isWhole: z.boolean(),
   high: z.number(),
-  /** How long each has been missing is counted anew by each process. */
-  gaps: z.array(z.tuple([z.number(), z.number()])),
+  /** How long each has been missing is counted anew by each process; once a third number told it. */
+  gaps: z.array(z.tuple([z.number(), z.number()]).rest(z.number())),
   anchor: z
     .strictObject({
       streamId: z.number(),

@@ -77,15 +77,19 @@ export class RedisWake {
           said.clear();
         },
         (error: unknown) => {
-          if (this.#isClosed) return;
+          // What closed says why itself.
+          if (this.#isClosed || this.#redis.status !== 'ready') return;
           fault(error instanceof Error ? error : new Error(String(error)));
-          // An account that may not is perhaps allowed to later; a connection that broke is followed by another one.
-          if (this.#redis.status === 'ready') this.#again = setTimeout(subscribe, retryMsMax);
+          // An account that may not is perhaps allowed to later.
+          this.#again = setTimeout(subscribe, retryMsMax);
         },
       );
     };
     // Again on each connection, also when it was refused on the one before.
-    this.#redis.on('ready', subscribe);
+    this.#redis.on('ready', () => {
+      isSilent = false;
+      subscribe();
+    });
     this.#redis.on('close', () => {
       clearTimeout(this.#again);
       if (isSilent && !this.isUp && !this.#isClosed)
