@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { seededRandom } from '../model/random.js';
-import { openFolder, runCommand, serveWith, type ServeProcess } from './serve-process.js';
+import { openFolder, postMemberships, runCommand, serveWith, type ServeProcess } from './serve-process.js';
 
 const rounds = Number(process.env.CRASH_ROUNDS ?? 20);
 const seed = Number(process.env.CRASH_SEED ?? Date.now() % 2 ** 31);
@@ -115,11 +115,10 @@ function isSame(left: ReadonlySet<string>, right: ReadonlySet<string>): boolean 
 
 function post(url: string, { user, rooms, joined }: Batch): Promise<Response> {
   const membership = joined ? 'join' : 'leave';
-  return fetch(`${url}/_mutual_rooms/v1/memberships`, {
-    method: 'POST',
-    headers: { authorization: 'Bearer secret', 'content-type': 'application/x-ndjson' },
-    body: rooms.map((room) => `${JSON.stringify({ user_id: user, room_id: room, membership })}\n`).join(''),
-  });
+  return postMemberships(
+    { url },
+    rooms.map((room) => ({ user_id: user, room_id: room, membership })),
+  );
 }
 
 async function page(url: string, from: string): Promise<{ joined: string[]; next_batch?: string }> {

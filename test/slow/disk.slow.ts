@@ -19,8 +19,9 @@ import { testConfig } from '../http/server-under-test.js';
 import {
   exportedRooms,
   openFolder,
+  openServe,
+  postMemberships,
   runCommand,
-  serveWith,
   verified,
   type ServeProcess,
 } from './serve-process.js';
@@ -33,18 +34,9 @@ interface Answer {
   readonly json: Readonly<Record<string, unknown>>;
 }
 
-async function send(
-  { url }: { url: string },
-  lines: readonly (readonly [string, string])[],
-): Promise<Answer> {
-  const body = lines
-    .map(([user, room]) => `${JSON.stringify({ user_id: user, room_id: room, membership: 'join' })}\n`)
-    .join('');
-  const response = await fetch(`${url}/_mutual_rooms/v1/memberships`, {
-    method: 'POST',
-    headers: { authorization: 'Bearer secret', 'content-type': 'application/x-ndjson' },
-    body,
-  });
+async function send(server: { url: string }, lines: readonly (readonly [string, string])[]): Promise<Answer> {
+  const records = lines.map(([user, room]) => ({ user_id: user, room_id: room, membership: 'join' }));
+  const response = await postMemberships(server, records);
   return { status: response.status, json: (await response.json()) as Record<string, unknown> };
 }
 
@@ -55,13 +47,10 @@ async function count({ url }: { url: string }): Promise<Answer> {
 }
 
 async function serveIn(dataDir: string, more = ''): Promise<ServeProcess> {
-  const config = join(await openFolder(), 'config.yaml');
-  await writeFile(
-    config,
+  return openServe(
     `listen: { port: 0 }\ndata_dir: ${dataDir}\nshards: 1\nservice_token: secret\nrate_limit: null\n${more}` +
       `auth: { static_tokens: { a: "${alice}" } }\n`,
   );
-  return serveWith(config);
 }
 
 async function stop(server: ServeProcess): Promise<void> {

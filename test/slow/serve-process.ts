@@ -68,6 +68,18 @@ export async function until<Value>(
   }
 }
 
+/** States memberships over HTTP; the server's service token is `secret`. */
+export async function postMemberships(
+  { url }: { readonly url: string },
+  records: readonly { user_id: string; room_id: string; membership: string }[],
+): Promise<Response> {
+  return fetch(`${url}/_mutual_rooms/v1/memberships`, {
+    method: 'POST',
+    headers: { authorization: 'Bearer secret', 'content-type': 'application/x-ndjson' },
+    body: records.map((record) => `${JSON.stringify(record)}\n`).join(''),
+  });
+}
+
 /** The store has no fault. @returns what `verify` says */
 export async function verified(dataDir: string): Promise<string> {
   const { child, output } = runCommand('verify', '--data-dir', dataDir);

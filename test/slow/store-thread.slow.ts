@@ -8,16 +8,14 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
-import { exportedRooms, openFolder, serveWith, verified } from './serve-process.js';
+import { built } from '../store/other-process.js';
+import { exportedRooms, openFolder, openServe, postMemberships, verified } from './serve-process.js';
 
 /** So many that most of the time is spent in a transaction, and outside of the disk's part of it. */
 const usersOfEach = 20_000;
 
 /** After the first commit. */
 const momentsMs = [10, 70, 130, 190, 250, 310];
-
-const built = (path: string): string =>
-  JSON.stringify(new URL(`../../dist/${path}.js`, import.meta.url).href);
 
 interface Ended {
   readonly dataDir: string;
@@ -118,20 +116,11 @@ test.each([
   async (_when, isCommitting) => {
     const folder = await openFolder();
     const dataDir = join(folder, 'data');
-    const config = join(folder, 'config.yaml');
-    await writeFile(
-      config,
+    const server = await openServe(
       `listen: { port: 0 }\ndata_dir: ${dataDir}\nservice_token: secret\nauth: { static_tokens: { a: "@a:x" } }\n`,
     );
-    const server = await serveWith(config);
-    const post = async (room: string): Promise<number> => {
-      const response = await fetch(`${server.url}/_mutual_rooms/v1/memberships`, {
-        method: 'POST',
-        headers: { authorization: 'Bearer secret', 'content-type': 'application/x-ndjson' },
-        body: `{"user_id":"@a:x","room_id":"${room}","membership":"join"}\n`,
-      });
-      return response.status;
-    };
+    const post = async (room: string): Promise<number> =>
+      (await postMemberships(server, [{ user_id: '@a:x', room_id: room, membership: 'join' }])).status;
     expect(await post('!before:x')).toBe(200);
     // Whoever else writes waits for ever.
     const program = join(folder, 'program.mjs');

@@ -5,12 +5,13 @@
  * `FEED_OPERATIONS=500 FEED_SEED=7 npm run test:slow -- test/slow/synapse-federation.slow.ts`.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { seededRandom, type Random } from '../model/random.js';
 import { drawPairs, expectSameAnswers, expectSameMemberships } from '../synapse/agreement.js';
+import { openSidecar } from '../synapse/feed-test.js';
 import { whatIsMissing } from '../synapse/installed-synapse.js';
 import { MatrixAnswerError, register, type MatrixClient } from '../synapse/matrix-client.js';
-import { Sidecar } from '../synapse/sidecar.js';
+import type { Sidecar } from '../synapse/sidecar.js';
 import { TestHomeserver } from '../synapse/test-homeserver.js';
 
 const operations = Number(process.env.FEED_OPERATIONS ?? 80);
@@ -56,15 +57,6 @@ class Side {
     const rows = await this.homeserver.sql('SELECT 1 FROM partial_state_rooms WHERE room_id = $1', [roomId]);
     return rows.length > 0;
   }
-
-  async openSidecar(): Promise<Sidecar> {
-    const sidecar = await Sidecar.open(this.homeserver);
-    onTestFinished(async ({ task }) => {
-      if (task.result?.state === 'fail') console.log(`seed ${seed}\n${sidecar.lastWords()}`);
-      await sidecar.close();
-    });
-    return sidecar;
-  }
 }
 
 describe.skipIf(missing !== undefined)(`two servers ${missing ?? ''}`, () => {
@@ -90,7 +82,7 @@ describe.skipIf(missing !== undefined)(`two servers ${missing ?? ''}`, () => {
   }
 
   async function openSidecars(): Promise<void> {
-    sidecars = await Promise.all([near, far].map((side) => side.openSidecar()));
+    sidecars = await Promise.all([near, far].map(({ homeserver }) => openSidecar(homeserver, seed)));
   }
 
   /** Both servers agree about these rooms, as far as they are in them, and each sidecar with its own server about everything. */

@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { expect, onTestFinished } from 'vitest';
 import { newFolder } from './kept-store.js';
 
-const built = (path: string): string =>
+/** How a program imports a built module, by its path below src. */
+export const built = (path: string): string =>
   JSON.stringify(new URL(`../../dist/${path}.js`, import.meta.url).href);
 
 /** A process that has the store and commits when it is told to; Node 20 runs no TypeScript there, so it runs what is built. */

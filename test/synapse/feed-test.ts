@@ -23,6 +23,20 @@ const pairsAsked = 300;
 const operationsBefore = 80;
 const remoteId = '@carol:elsewhere.example';
 
+/** One that ends with the test, and tells what it logged when that fails. */
+export async function openSidecar(
+  homeserver: TestHomeserver,
+  seed: number,
+  options?: SidecarOptions,
+): Promise<Sidecar> {
+  const sidecar = await Sidecar.open(homeserver, options);
+  onTestFinished(async ({ task }) => {
+    if (task.result?.state === 'fail') console.log(`seed ${seed}\n${sidecar.lastWords()}`);
+    await sidecar.close();
+  });
+  return sidecar;
+}
+
 export class FeedTest {
   readonly homeserver: TestHomeserver;
   readonly workload: Workload;
@@ -70,12 +84,7 @@ export class FeedTest {
   }
 
   async openSidecar(options?: SidecarOptions): Promise<Sidecar> {
-    const sidecar = await Sidecar.open(this.homeserver, options);
-    onTestFinished(async ({ task }) => {
-      if (task.result?.state === 'fail') console.log(`seed ${this.#seed}\n${sidecar.lastWords()}`);
-      await sidecar.close();
-    });
-    return sidecar;
+    return openSidecar(this.homeserver, this.#seed, options);
   }
 
   /** All memberships, and the answers about many pairs. To be called when nobody changes anything any more. */

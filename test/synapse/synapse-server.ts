@@ -181,20 +181,8 @@ export class SynapseServer {
     const { folder } = this.#processOf('main');
     // Nobody verifies it: these servers have no names that anybody could vouch for.
     const files = ['-keyout', join(folder, 'tls.key'), '-out', join(folder, 'tls.crt')];
-    await promisify(execFile)('openssl', [
-      ...[
-        'req',
-        '-x509',
-        '-newkey',
-        'ec',
-        '-pkeyopt',
-        'ec_paramgen_curve:prime256v1',
-        '-nodes',
-        '-days',
-        '2',
-      ],
-      ...['-subj', '/CN=test', ...files],
-    ]);
+    const kind = '-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=test';
+    await promisify(execFile)('openssl', ['req', '-x509', ...kind.split(' '), ...files]);
     const federation = await freePort();
     this.#ports.set('main', { ...this.#ports.get('main')!, federation });
     this.link = await NetworkLink.open(await freePort(), federation);

@@ -6,9 +6,9 @@
  * A server that falls silent fails, too: every answer, and every piece of a long one, has so long to come (`Patience`).
  */
 import { Client, DatabaseError, escapeLiteral, type ClientConfig } from 'pg';
-import { PublicError } from '../../base/errors.js';
 import { to as copyTo } from 'pg-copy-streams';
 import type { Change } from '../../base/change.js';
+import { PublicError } from '../../base/errors.js';
 import { CopyRows } from './copy-rows.js';
 
 /** Where the database is, and as whom it is read. */
