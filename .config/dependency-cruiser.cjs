@@ -4,13 +4,14 @@
  * Which part of src may import which. A name is a folder of src, or a file of its top level without `.ts`.
  * Files of one folder may always import each other.
  */
-const SETS = ['base', 'intern', 'sets'];
+const SETS = ['base', 'log', 'directory', 'sets'];
 const ENGINE = [...SETS, 'store', 'shard', 'engine'];
 const SERVER = [...ENGINE, 'ingest', 'auth', 'metrics', 'source', 'http', 'config'];
 
 const MAY_IMPORT = {
   base: [],
-  intern: ['base'],
+  log: ['base'],
+  directory: ['base', 'log'],
   sets: ['base'],
   store: SETS,
   shard: [...SETS, 'store'],
@@ -21,15 +22,13 @@ const MAY_IMPORT = {
   config: ['base'],
   source: ['base'],
   http: [...ENGINE, 'ingest', 'auth', 'metrics', 'source'],
-  'source-log': ['source'],
-  'opened-index': [...SERVER, 'source-log'],
-  app: [...SERVER, 'opened-index'],
-  commands: [...SERVER, 'app'],
+  service: SERVER,
+  commands: [...SERVER, 'service'],
   cli: ['commands'],
   index: ['base', 'shard', 'engine'],
 };
 
-const TOP_LEVEL_FILES = ['source-log', 'opened-index', 'app', 'cli', 'index'];
+const TOP_LEVEL_FILES = ['cli', 'index'];
 
 /** The pattern of one part's files. */
 const part = (name) => (TOP_LEVEL_FILES.includes(name) ? `^src/${name}\\.ts$` : `^src/${name}/`);

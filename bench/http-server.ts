@@ -2,7 +2,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { pino } from 'pino';
-import { startApp } from '#dist/app';
+import { startApp } from '#dist/service/app';
 
 export type ServerOrder =
   | { readonly kind: 'index'; readonly rooms: number; readonly shards: number }

@@ -1,7 +1,7 @@
 /**
  * By how much does a process grow for so many names? Forked by intern.ts.
  */
-import { userInterner } from '#dist/intern/interner';
+import { userInterner } from '#dist/directory/interner';
 import { answerOrder, residentBytes } from './child.js';
 import { UserIds } from './data/user-ids.js';
 

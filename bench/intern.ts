@@ -4,7 +4,7 @@
  * How to read it: the names looked up are fresh strings, as a request brings them, so a Map cannot use a hash that an
  * earlier look-up left in the string. Memory is what the process grew by, measured in a process of its own.
  */
-import { userInterner } from '#dist/intern/interner';
+import { userInterner } from '#dist/directory/interner';
 import { runChild } from './child.js';
 import { checksumCell, compare, formatNumber, printTable, ratioCells } from './harness.js';
 import { seededRandom, type Random, type RunOptions } from './harness.js';

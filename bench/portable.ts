@@ -8,8 +8,8 @@
  */
 import roaring from 'roaring';
 import type { RoomNo, UserNo } from '#dist/base/ids';
-import { wordsOf } from '#dist/intern/encoder';
-import { userInterner } from '#dist/intern/interner';
+import { wordsOf } from '#dist/directory/encoder';
+import { userInterner } from '#dist/directory/interner';
 import { nameBytesMax } from '#dist/base/limits';
 import { portableBytes, portableCount, readPortable, writePortable } from '#dist/sets/portable';
 import { DenseHandles, SparseHandles, type Handles } from '#dist/shard/handles';

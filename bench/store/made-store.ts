@@ -5,8 +5,8 @@
  */
 import { rmSync } from 'node:fs';
 import { partitionCount, type RoomNo, type UserNo } from '#dist/base/ids';
-import { roomInterner, userInterner } from '#dist/intern/interner';
-import { changeWord } from '#dist/shard/wire';
+import { roomInterner, userInterner } from '#dist/directory/interner';
+import { changeWord } from '#dist/log/changes';
 import { nameCountsLength, userCountAt } from '#dist/store/layout';
 import { Environment } from '#dist/store/lmdb';
 import { LmdbStore } from '#dist/store/lmdb-store';

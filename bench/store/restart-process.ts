@@ -3,7 +3,7 @@
  * much each thread had to do. Forked by the benches of the store.
  */
 import { readFileSync } from 'node:fs';
-import { UserShards } from '#dist/engine/user-shards';
+import { UserShards } from '#dist/directory/user-shards';
 import { MembershipEngine } from '#dist/engine/engine';
 import { InlineShard } from '#dist/shard/inline-shard';
 import { ReloadedShard } from '#dist/shard/reloaded-shard';

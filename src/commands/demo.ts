@@ -2,7 +2,7 @@
  * `demo`: a server with a made-up community in it, and three requests to paste. Needs no configuration, keeps nothing.
  */
 import type { Logger } from 'pino';
-import type { App } from '../app.js';
+import type { App } from '../service/app.js';
 import { autoShards, type Config } from '../config/load.js';
 import { type Community, makeCommunity } from '../source/community.js';
 import { CommandError } from './command-error.js';

@@ -3,7 +3,7 @@
  * where it listens, once it does.
  */
 import { type DestinationStream, type Logger, pino } from 'pino';
-import { type App, startApp } from '../app.js';
+import { type App, startApp } from '../service/app.js';
 import { type Config, loadConfig } from '../config/load.js';
 import { startingText, type Starting } from '../http/served-index.js';
 import { exitCodes, listenFault } from './command-error.js';

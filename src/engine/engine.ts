@@ -29,7 +29,7 @@ import type { LoadedSets } from '../store/load.js';
 import type { Progress, Store } from '../store/store.js';
 import { pageQuestion, sharesQuestion } from '../shard/wire.js';
 import { FanOut, type FanOutObserver } from './fan-out.js';
-import { Numbering } from './numbering.js';
+import { Numbering } from '../directory/numbering.js';
 import { PageCall, type Page } from './page.js';
 import {
   checkLimit,
@@ -47,7 +47,7 @@ import { Shadow } from './shadow.js';
 import { ShardMap } from './shard-map.js';
 import { SharesCall } from './shares-call.js';
 import { mergedLists } from './user-lists.js';
-import { UserShards } from './user-shards.js';
+import { UserShards } from '../directory/user-shards.js';
 
 export interface EngineOptions {
   /** Worker threads, each with a contiguous share of the rooms, 1 to 64; 0 answers on the caller's thread. Default 0. */
@@ -180,7 +180,7 @@ export class MembershipEngine {
 
   /**
    * The first half of `apply`, for who stores changes before they are seen: gives names numbers. One call at a time.
-   * @returns the changes as shard/wire.ts lays them out
+   * @returns the changes as log/changes.ts lays them out
    */
   async number(changes: readonly Change[]): Promise<Uint32Array> {
     if (changes.length <= changesPerTaskMax) return this.#numbering.changes(changes);
@@ -298,7 +298,7 @@ export class MembershipEngine {
     throw failed.reason;
   }
 
-  /** What differs between this and the shadow: changes (shard/wire.ts) by ascending user and room, in pieces. */
+  /** What differs between this and the shadow: changes (log/changes.ts) by ascending user and room, in pieces. */
   differences(shadow: Shadow): AsyncGenerator<Uint32Array> {
     return shadow.differences(async (first, end) => this.#list(first, end), this.#usersEnd);
   }

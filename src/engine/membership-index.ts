@@ -8,11 +8,11 @@
 import { changeFrom, checkName, type Change, type MembershipRecord } from '../base/change.js';
 import type { UserNo } from '../base/ids.js';
 import { changesPerTaskMax, roomsPerPageMax } from '../base/limits.js';
-import { JsonList } from '../intern/json-list.js';
+import { JsonList } from '../directory/json-list.js';
 import type { Intersection } from '../sets/intersection.js';
 import { DenseHandles } from '../shard/handles.js';
 import { Membership } from '../shard/membership.js';
-import { Numbering } from './numbering.js';
+import { Numbering } from '../directory/numbering.js';
 import type { Page } from './page.js';
 import {
   checkLimit,

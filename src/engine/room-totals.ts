@@ -1,6 +1,6 @@
 /** Sums over the members of each room, by the room's name. */
 import type { RoomNo } from '../base/ids.js';
-import type { Interner } from '../intern/interner.js';
+import type { Interner } from '../directory/interner.js';
 import type { RoomSums } from '../shard/room-sums.js';
 
 /** Of one room. */

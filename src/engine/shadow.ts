@@ -22,7 +22,7 @@ export class Shadow {
     this.#isInline = isInline;
   }
 
-  /** @param changes as shard/wire.ts lays them out */
+  /** @param changes as log/changes.ts lays them out */
   async apply(changes: Uint32Array): Promise<void> {
     // Nobody asks these shards anything, so their threads may be held; this one may not.
     const step = this.#isInline ? changesPerTaskMax * 2 : changes.length;

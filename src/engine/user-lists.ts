@@ -5,8 +5,8 @@
  * Cost: a pass over the words.
  */
 import type { RoomNo } from '../base/ids.js';
-import { changeWord } from '../shard/wire.js';
-import { WordList } from '../shard/word-list.js';
+import { changeWord } from '../log/changes.js';
+import { WordList } from '../log/word-list.js';
 
 /** @param lists of shards in their order, of the same users. @returns one list */
 export function mergedLists(lists: readonly Uint32Array[]): Uint32Array {
@@ -35,7 +35,7 @@ export function mergedLists(lists: readonly Uint32Array[]): Uint32Array {
   }
 }
 
-/** @returns the changes (shard/wire.ts) that make the first list the second one, by ascending user and room */
+/** @returns the changes (log/changes.ts) that make the first list the second one, by ascending user and room */
 export function listDifference(before: Uint32Array, after: Uint32Array): Uint32Array {
   const changes = new WordList();
   let left = 0;

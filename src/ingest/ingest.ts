@@ -22,6 +22,7 @@ import {
 } from '../base/limits.js';
 import type { MembershipEngine } from '../engine/engine.js';
 import type { Applied } from '../engine/questions.js';
+import { changeCount, concatChanges } from '../log/changes.js';
 import type { StoredCursor } from '../store/store-writer.js';
 import type { Store } from '../store/store.js';
 
@@ -40,7 +41,7 @@ export interface IngestOptions {
 
 /** Changes whose names have numbers already. */
 export interface NumberedChanges {
-  /** As shard/wire.ts lays them out. */
+  /** As log/changes.ts lays them out. */
   readonly words: Uint32Array;
   /** Whether they are by ascending user and room, each pair once. */
   readonly isSorted: boolean;
@@ -110,7 +111,7 @@ export class Ingest {
     cursor?: StoredCursor,
   ): Promise<Applied> {
     return this.#enqueue({
-      count: words.length / 2,
+      count: changeCount(words),
       isSorted,
       isAtOnce,
       hasNames: true,
@@ -198,14 +199,14 @@ export class Ingest {
       }
     }
     const cursors = numbered.flatMap(({ waiting }) => waiting.cursor ?? []);
-    const changes = joined(numbered);
+    const changes = concatChanges(numbered.map(({ words }) => words));
     const hasNames = numbered.some(({ waiting }) => waiting.hasNames);
     if (changes.length > 0 || cursors.length > 0 || hasNames) {
       const startedAtMs = this.#clock.monotonicMs();
       try {
         const isSorted = numbered.length === 1 && numbered[0].waiting.isSorted;
         await this.#store.commit({ changes, isSorted, cursors });
-        this.#observer?.committed(changes.length / 2, (this.#clock.monotonicMs() - startedAtMs) / 1000);
+        this.#observer?.committed(changeCount(changes), (this.#clock.monotonicMs() - startedAtMs) / 1000);
       } catch (error) {
         this.#observer?.commitFailed(error);
         for (const { waiting } of numbered) waiting.reject(error);
@@ -219,15 +220,4 @@ export class Ingest {
       }, waiting.reject);
     }
   }
-}
-
-function joined(numbered: readonly Numbered[]): Uint32Array {
-  if (numbered.length === 1) return numbered[0].words;
-  const changes = new Uint32Array(numbered.reduce((sum, { words }) => sum + words.length, 0));
-  let at = 0;
-  for (const { words } of numbered) {
-    changes.set(words, at);
-    at += words.length;
-  }
-  return changes;
 }

@@ -12,7 +12,8 @@ import { changesAtOnceMax, changesPerReplacementCommit, joinsPerNamesCommit } fr
 import type { MembershipEngine } from '../engine/engine.js';
 import type { Shadow } from '../engine/shadow.js';
 import type { Replaced, Replacement } from '../source/fed-index.js';
-import { WordList } from '../shard/word-list.js';
+import { changeCount, joinCount, wordsPerChange } from '../log/changes.js';
+import { WordList } from '../log/word-list.js';
 import type { Ingest } from './ingest.js';
 
 /** What limits.ts says of each. */
@@ -100,10 +101,10 @@ export class ShadowReplacement implements Replacement {
       committing.catch(() => undefined);
     };
     for await (const changes of this.#engine.differences(this.#shadow)) {
-      for (let at = 1; at < changes.length; at += 2) joined += changes[at] & 1;
-      changed += changes.length / 2;
+      joined += joinCount(changes);
+      changed += changeCount(changes);
       waiting.pushAll(changes);
-      if (waiting.length / 2 < (isUnfinished ? perPart : atOnce)) continue;
+      if (waiting.length / wordsPerChange < (isUnfinished ? perPart : atOnce)) continue;
       if (!isUnfinished) await this.#ingest.applyNumbered(nothing, cursorOf(cursors.unfinished));
       isUnfinished = true;
       await flush();

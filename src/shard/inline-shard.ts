@@ -5,7 +5,7 @@
 import { setImmediate } from 'node:timers/promises';
 import type { PartitionRange, RoomNo, UserNo } from '../base/ids.js';
 import { recordsPerStep } from '../base/limits.js';
-import type { Names } from '../intern/names.js';
+import type { Names } from '../directory/names.js';
 import type { LoadedSets, StoredState } from '../store/load.js';
 import type { Progress } from '../store/store.js';
 import type { RoomSums } from './room-sums.js';

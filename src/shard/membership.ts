@@ -6,12 +6,13 @@
  * Cost: up to 4 bytes a user (handles.ts) + the room sets.
  */
 import type { RoomNo, UserNo } from '../base/ids.js';
+import { isJoin, roomOf, userAt, wordAt, wordsPerChange } from '../log/changes.js';
 import { Intersection } from '../sets/intersection.js';
 import { RunView, lowerBound } from '../sets/packed-runs.js';
 import { RoomSets, emptySet } from '../sets/room-sets.js';
 import type { Handles } from './handles.js';
 import type { RoomSums } from './room-sums.js';
-import { WordList } from './word-list.js';
+import { WordList } from '../log/word-list.js';
 
 export class Membership {
   readonly #sets = new RoomSets();
@@ -61,12 +62,12 @@ export class Membership {
     this.#count += count;
   }
 
-  /** States memberships in order, as wire.ts lays changes out. @returns how many changed anything */
+  /** States memberships in order, as log/changes.ts lays them out. @returns how many changed anything */
   apply(changes: Uint32Array): number {
     let changed = 0;
-    for (let at = 0; at < changes.length; at += 2) {
-      const word = changes[at + 1];
-      if (this.set(changes[at] as UserNo, (word >>> 1) as RoomNo, (word & 1) === 1)) changed += 1;
+    for (let at = 0; at < changes.length; at += wordsPerChange) {
+      const word = wordAt(changes, at);
+      if (this.set(userAt(changes, at), roomOf(word), isJoin(word))) changed += 1;
     }
     return changed;
   }

@@ -15,7 +15,7 @@ import { PublicError, messageOf } from '../base/errors.js';
 import type { PartitionRange, RoomNo, UserNo } from '../base/ids.js';
 import { progressIntervalMs } from '../base/limits.js';
 import { WorkerThread, workerUrl } from '../base/worker-thread.js';
-import { NameGrowth, type Names } from '../intern/names.js';
+import { NameGrowth, type Names } from '../directory/names.js';
 import '../sets/bitmap.js';
 import type { LoadedSets, StoredState } from '../store/load.js';
 import type { Progress } from '../store/store.js';

@@ -5,7 +5,7 @@
  * Cost: 12 bytes a room. A sum of 32-bit hashes is exact in a double up to four million members.
  */
 import { partitionCount, partitionOf, firstRoomOf, type RoomNo } from '../base/ids.js';
-import type { Names } from '../intern/names.js';
+import type { Names } from '../directory/names.js';
 
 export class RoomSums {
   readonly #starts: Uint32Array;

@@ -7,8 +7,8 @@
 import { assert } from '../base/assert.js';
 import { partitionCount, type PartitionRange, type UserNo } from '../base/ids.js';
 import { roomsPerPageMax, scratchBytesMax } from '../base/limits.js';
-import { JsonList } from '../intern/json-list.js';
-import type { Names } from '../intern/names.js';
+import { JsonList } from '../directory/json-list.js';
+import type { Names } from '../directory/names.js';
 import { RoomSetLoad, type LoadedSets, type StoredState } from '../store/load.js';
 import { DenseHandles, SparseHandles } from './handles.js';
 import { Membership } from './membership.js';

@@ -10,11 +10,9 @@
  *   shares   [words that follow, bits...], bit i of word i/32 is the i-th other
  * The JSON bytes of a batch lie in one array: `"!a:x","!b:y"`, with a comma between the rooms of one page, from the page's
  * `jsonStart` to the `jsonEnd` of its last room. Where no JSON was asked for, every `jsonEnd` is its `jsonStart`.
- *
- * Changes: [user, room * 2 + joined] each. A RoomNo is below 2^31, so the pair takes two words.
  */
 import type { PublicErrorCode } from '../base/errors.js';
-import type { NameChunk } from '../intern/names.js';
+import type { NameChunk } from '../directory/names.js';
 import type { LoadedSets, StoredState } from '../store/load.js';
 import type { PartitionRange, RoomNo, UserNo } from '../base/ids.js';
 import type { SharedRoomSums } from './room-sums.js';
@@ -53,10 +51,6 @@ export function questionCost(question: Uint32Array): number {
 
 /** Words of a page's answer before its rooms. */
 export const pageHeaderWords = 4;
-
-export function changeWord(room: RoomNo, joined: boolean): number {
-  return room * 2 + (joined ? 1 : 0);
-}
 
 export interface Answers {
   readonly numbers: Uint32Array;

@@ -7,7 +7,7 @@
 import { pack } from 'msgpackr';
 import { assert } from '../base/assert.js';
 import { recordsPerStep } from '../base/limits.js';
-import { roomNames } from '../intern/interner.js';
+import { roomNames } from '../directory/interner.js';
 import { diskFaultOf } from '../store/disk-fault.js';
 import type { RoomSetLoad } from '../store/load.js';
 import { RoomSums } from './room-sums.js';

@@ -7,8 +7,8 @@ import { setImmediate } from 'node:timers/promises';
 import { assert } from '../base/assert.js';
 import { firstRoomOf, partitionCount, partitionOf, sequenceBits, type RoomNo } from '../base/ids.js';
 import { nameBytesMax, pageTokenLifetimeMs } from '../base/limits.js';
-import { wordsOf as wordsOfName } from '../intern/encoder.js';
-import { lengthMask } from '../intern/names.js';
+import { wordsOf as wordsOfName } from '../directory/encoder.js';
+import { lengthMask } from '../directory/names.js';
 import { portableBytes, writePortable } from '../sets/portable.js';
 import {
   cursorKey,

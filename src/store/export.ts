@@ -2,7 +2,7 @@
  * All memberships of a store as NDJSON, one a line, as import takes them: as of one commit, beside whoever writes.
  * Cost: all names in memory, and a chunk of lines.
  */
-import { roomNames, userNames } from '../intern/interner.js';
+import { roomNames, userNames } from '../directory/interner.js';
 import { checkFormat } from './identity.js';
 import { userCountAt } from './layout.js';
 import { Environment } from './lmdb.js';

@@ -13,9 +13,9 @@ import {
   roomNoEnd,
   sequenceBits,
   type PartitionRange,
-  type RoomNo,
   type UserNo,
 } from '../base/ids.js';
+import { isJoin, roomOf, userAt, wordAt, wordsPerChange } from '../log/changes.js';
 import { portableCount, readPortable } from '../sets/portable.js';
 import { partitionOfPartKey, partsMarkBytes, userCountAt, userOfPartKey } from './layout.js';
 import { Environment, type Scan, type Snapshot } from './lmdb.js';
@@ -29,7 +29,7 @@ const sequenceMask = 2 ** sequenceBits - 1;
 export interface RoomSetSink {
   /** The user has these rooms, `count` of them, ascending. Of each user once. */
   restore(user: UserNo, rooms: Uint32Array, count: number): void;
-  /** As shard/wire.ts lays changes out. */
+  /** As log/changes.ts lays them out. */
   apply(changes: Uint32Array): void;
 }
 
@@ -198,12 +198,13 @@ export class RoomSetLoad {
     if (recentFault(words, length, this.#counts) !== undefined) throw this.#damaged('the recent changes');
     const { first, end } = this.#partitions;
     let kept = 0;
-    for (let at = 0; at < words.length; at += 2) {
-      const partition = partitionOf((words[at + 1] >>> 1) as RoomNo);
+    for (let at = 0; at < words.length; at += wordsPerChange) {
+      const word = wordAt(words, at);
+      const partition = partitionOf(roomOf(word));
       if (partition < first || partition >= end) continue;
-      if ((words[at + 1] & 1) === 1) this.#see(words[at + 1] >>> 1);
-      words[kept++] = words[at];
-      words[kept++] = words[at + 1];
+      if (isJoin(word)) this.#see(roomOf(word));
+      words[kept++] = userAt(words, at);
+      words[kept++] = word;
     }
     this.#sink.apply(words.subarray(0, kept));
   }

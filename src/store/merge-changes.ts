@@ -1,8 +1,9 @@
 /** Changes laid over a room set: what a fold writes down, and what is read before it has been. */
+import { isJoin, roomOf } from '../log/changes.js';
 
 /**
  * @param rooms the set: the first `count` of them, ascending
- * @param words room * 2 + joined; from `from` to `to` ascending, each room once
+ * @param words of changes (log/changes.ts); from `from` to `to` ascending, each room once
  * @param merged gets the next set, and has room for both
  * @returns how many rooms that has, or -1 when nothing changes
  */
@@ -18,8 +19,8 @@ export function mergeChanges(
   let end = 0;
   let isSame = true;
   for (let index = from; index < to; index += 1) {
-    const room = words[index] >>> 1;
-    const joined = (words[index] & 1) === 1;
+    const room = roomOf(words[index]);
+    const joined = isJoin(words[index]);
     while (at < count && rooms[at] < room) merged[end++] = rooms[at++];
     const was = at < count && rooms[at] === room;
     if (was) at += 1;

@@ -7,8 +7,8 @@
  */
 import { sequenceBits } from '../base/ids.js';
 import { nameBytesMax } from '../base/limits.js';
-import { wordsOf } from '../intern/encoder.js';
-import type { Names } from '../intern/names.js';
+import { wordsOf } from '../directory/encoder.js';
+import type { Names } from '../directory/names.js';
 import { nameCountsLength, namesPerBlock, roomBlockKey, userBlockKey, userCountAt } from './layout.js';
 import type { Environment, Snapshot, Table } from './lmdb.js';
 

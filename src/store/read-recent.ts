@@ -1,6 +1,7 @@
 /** The changes that are not folded in yet, commit by commit, none of them of what has no name. */
 import { PublicError } from '../base/errors.js';
-import { firstRoomOf, partitionOf, type RoomNo } from '../base/ids.js';
+import { firstRoomOf, partitionOf } from '../base/ids.js';
+import { roomOf, userAt, wordAt, wordsPerChange } from '../log/changes.js';
 import { userCountAt } from './layout.js';
 import type { Environment, Snapshot } from './lmdb.js';
 import { readNameCounts } from './name-blocks.js';
@@ -8,7 +9,7 @@ import { wordsOf } from './words.js';
 
 export interface RecentCommit {
   readonly commit: number;
-  /** As shard/wire.ts lays changes out. */
+  /** As log/changes.ts lays them out. */
   readonly changes: Uint32Array;
 }
 
@@ -32,9 +33,9 @@ export function* readRecent(environment: Environment, snapshot?: Snapshot): Gene
 /** @param counts of names, as layout.ts has them */
 export function recentFault(changes: Uint32Array, bytes: number, counts: Uint32Array): string | undefined {
   if (bytes === 0 || bytes % 8 !== 0) return `it has ${bytes} bytes`;
-  for (let at = 0; at < changes.length; at += 2) {
-    const user = changes[at];
-    const room = (changes[at + 1] >>> 1) as RoomNo;
+  for (let at = 0; at < changes.length; at += wordsPerChange) {
+    const user = userAt(changes, at);
+    const room = roomOf(wordAt(changes, at));
     const partition = partitionOf(room);
     if (user < 1 || user > counts[userCountAt]) return `user ${user} has no name`;
     if (room - firstRoomOf(partition) >= counts[partition]) return `room ${room} has no name`;

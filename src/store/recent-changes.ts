@@ -5,6 +5,7 @@
  *
  * Cost: 16 bytes a change.
  */
+import { changeCount, roomOf, userAt, wordAt, wordsPerChange } from '../log/changes.js';
 
 /** About so many buckets: each is sorted in a fraction of a millisecond. */
 const bucketsWanted = 1024;
@@ -15,7 +16,7 @@ const bucketBitsMin = 6;
 /** Rooms are below 2^31: a user within a bucket and a room make a number that a double holds exactly. */
 const roomsEnd = 2 ** 31;
 
-/** Of each change the user, and room * 2 + joined. */
+/** Of each change the user and the word (log/changes.ts). */
 export interface SortedChanges {
   readonly users: Uint32Array;
   readonly words: Uint32Array;
@@ -32,14 +33,14 @@ export class RecentChanges {
     this.#bucketBits = Math.max(bucketBitsMin, Math.ceil(Math.log2(Math.max(1, userCount) / bucketsWanted)));
   }
 
-  /** Adds changes behind those before. @param changes as shard/wire.ts lays them out */
+  /** Adds changes behind those before. @param changes as log/changes.ts lays them out */
   add(changes: Uint32Array): void {
-    for (let at = 0; at < changes.length; at += 2) {
-      const bucket = changes[at] >>> this.#bucketBits;
+    for (let at = 0; at < changes.length; at += wordsPerChange) {
+      const bucket = userAt(changes, at) >>> this.#bucketBits;
       while (this.#buckets.length <= bucket) this.#buckets.push([]);
-      this.#buckets[bucket].push(changes[at], changes[at + 1]);
+      this.#buckets[bucket].push(userAt(changes, at), wordAt(changes, at));
     }
-    this.count += changes.length / 2;
+    this.count += changeCount(changes);
   }
 
   get bucketCount(): number {
@@ -48,7 +49,7 @@ export class RecentChanges {
 
   /** How many changes a bucket has, of the same user and room more than one perhaps. */
   countIn(bucket: number): number {
-    return this.#buckets[bucket].length / 2;
+    return this.#buckets[bucket].length / wordsPerChange;
   }
 
   /** The bucket's changes by ascending user and room, only the last one of each: what holds in the end. */
@@ -56,9 +57,9 @@ export class RecentChanges {
     const changes = this.#buckets[bucket];
     const first = bucket * 2 ** this.#bucketBits;
     const last = new Map<number, number>();
-    for (let at = 0; at < changes.length; at += 2) {
-      const room = Math.floor(changes[at + 1] / 2);
-      last.set((changes[at] - first) * roomsEnd + room, changes[at + 1] & 1);
+    for (let at = 0; at < changes.length; at += wordsPerChange) {
+      const word = changes[at + 1];
+      last.set((changes[at] - first) * roomsEnd + roomOf(word), word);
     }
     const keys = Float64Array.from(last.keys()).sort();
     const users = new Uint32Array(keys.length);
@@ -66,7 +67,7 @@ export class RecentChanges {
     for (let index = 0; index < keys.length; index += 1) {
       const user = Math.floor(keys[index] / roomsEnd);
       users[index] = first + user;
-      words[index] = (keys[index] - user * roomsEnd) * 2 + (last.get(keys[index]) ?? 0);
+      words[index] = last.get(keys[index]) ?? 0;
     }
     return { users, words };
   }

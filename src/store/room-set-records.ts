@@ -5,7 +5,8 @@
  *
  * Only inside `Environment.write`. Cost: a look-up and a write for each user, whatever the number of changes.
  */
-import { partitionCount, partitionOf, roomNoEnd, type RoomNo } from '../base/ids.js';
+import { partitionCount, partitionOf, roomNoEnd } from '../base/ids.js';
+import { roomOf } from '../log/changes.js';
 import { portableCount, readPortable } from '../sets/portable.js';
 import { partsMarkBytes, roomsPerRecordMin } from './layout.js';
 import type { Environment, Table } from './lmdb.js';
@@ -38,7 +39,7 @@ export class RoomSetRecords {
   }
 
   /**
-   * @param words room * 2 + joined, as shard/wire.ts has them; from `from` to `to` ascending, each room once
+   * @param words of changes (log/changes.ts); from `from` to `to` ascending, each room once
    */
   fold(user: number, words: Uint32Array, from: number, to: number): void {
     const exists = this.#users.get(user);
@@ -62,9 +63,9 @@ export class RoomSetRecords {
     const before = this.#readMark();
     let total = before;
     for (let start = from; start < to;) {
-      const partition = partitionOf((words[start] >>> 1) as RoomNo);
+      const partition = partitionOf(roomOf(words[start]));
       let end = start + 1;
-      while (end < to && partitionOf((words[end] >>> 1) as RoomNo) === partition) end += 1;
+      while (end < to && partitionOf(roomOf(words[end])) === partition) end += 1;
       const key = this.#writer.partKey(user, partition);
       const count = this.#parts.get(key) ? this.#read(this.#parts, 0) : 0;
       const next = this.#merge(count, words, start, end);

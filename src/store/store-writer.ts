@@ -14,7 +14,7 @@
  * Each transaction makes sure that the store has not been opened by somebody else meanwhile (owner.ts).
  */
 import { PublicError } from '../base/errors.js';
-import type { Names } from '../intern/names.js';
+import type { Names } from '../directory/names.js';
 import { cursorKey, userCountAt, type StoredCounts } from './layout.js';
 import type { Environment } from './lmdb.js';
 import { NameBlocks, readNameCounts } from './name-blocks.js';
@@ -30,7 +30,7 @@ export interface StoredCursor {
 }
 
 export interface Commit {
-  /** As shard/wire.ts lays changes out. */
+  /** As log/changes.ts lays them out. */
   readonly changes: Uint32Array;
   /** Whether they are by ascending user and room, each pair once. */
   readonly isSorted?: boolean | undefined;

@@ -7,7 +7,7 @@
  * unless it was the answer that was lost: then the same changes may be committed again, which does no harm.
  */
 import type { RoomNo, UserNo } from '../base/ids.js';
-import type { Interner } from '../intern/interner.js';
+import type { Interner } from '../directory/interner.js';
 import type { StoredState } from './load.js';
 import type { StoredCursor } from './store-writer.js';
 
@@ -28,7 +28,7 @@ export interface EarlierEpoch {
 }
 
 export interface StoreBatch {
-  /** As shard/wire.ts lays changes out, in order. Names that they need are taken from the interners. */
+  /** As log/changes.ts lays them out, in order. Names that they need are taken from the interners. */
   readonly changes: Uint32Array;
   /** Whether the changes are by ascending user and room, each pair once: then many of them are written faster. */
   readonly isSorted?: boolean;

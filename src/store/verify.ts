@@ -6,7 +6,7 @@
  */
 import { PublicError } from '../base/errors.js';
 import { firstRoomOf, partitionCount, partitionOf, roomNoEnd, type RoomNo } from '../base/ids.js';
-import { roomInterner, userInterner, type Interner } from '../intern/interner.js';
+import { roomInterner, userInterner, type Interner } from '../directory/interner.js';
 import { portableCount, portableFault, readPortable } from '../sets/portable.js';
 import { checkFormat, identityOf } from './identity.js';
 import {

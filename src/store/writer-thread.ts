@@ -2,8 +2,8 @@
  * What runs in the store's thread: a `StoreWriter`, and the tasks for it. Waiting for the disk holds nobody else up.
  */
 import { assert } from '../base/assert.js';
-import { roomNames, userNames } from '../intern/interner.js';
-import type { NameChunk } from '../intern/names.js';
+import { roomNames, userNames } from '../directory/interner.js';
+import type { NameChunk } from '../directory/names.js';
 import { diskFaultOf, finalFaultOf, type DiskFault } from './disk-fault.js';
 import { GatedThread } from './exit-gate.js';
 import { Environment } from './lmdb.js';

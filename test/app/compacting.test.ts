@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { expect, onTestFinished, test } from 'vitest';
-import { startApp } from '../../src/app.js';
+import { startApp } from '../../src/service/app.js';
 import { unusedNamesMin } from '../../src/base/limits.js';
 import type { Starting } from '../../src/http/served-index.js';
 import { ServerUnderTest, alice, bob, stablePath, testConfig } from '../http/server-under-test.js';

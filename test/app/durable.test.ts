@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Worker } from 'node:worker_threads';
 import { pino } from 'pino';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { startApp } from '../../src/app.js';
+import { startApp } from '../../src/service/app.js';
 import type { Config } from '../../src/config/load.js';
 import type { Starting } from '../../src/http/served-index.js';
 import {

@@ -3,13 +3,14 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { RoomNo, UserNo } from '../../src/base/ids.js';
 import { nobody } from '../../src/base/ids.js';
 import { roomsPerPageMax } from '../../src/base/limits.js';
-import type { Interner } from '../../src/intern/interner.js';
-import { roomInterner } from '../../src/intern/interner.js';
-import type { Names } from '../../src/intern/names.js';
+import type { Interner } from '../../src/directory/interner.js';
+import { roomInterner } from '../../src/directory/interner.js';
+import type { Names } from '../../src/directory/names.js';
 import { packedCountMax } from '../../src/sets/thresholds.js';
 import { RoomSums } from '../../src/shard/room-sums.js';
 import type { Shard } from '../../src/shard/shard.js';
-import { changeWord, pageQuestion, sharesQuestion } from '../../src/shard/wire.js';
+import { changeWord } from '../../src/log/changes.js';
+import { pageQuestion, sharesQuestion } from '../../src/shard/wire.js';
 import { AnswerReader, type PageAnswer } from '../shard/answer-reader.js';
 
 export type OpenShard = (names: Names) => Promise<Shard>;

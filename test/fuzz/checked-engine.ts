@@ -8,7 +8,7 @@ import { partitionOf, partitionRanges } from '../../src/base/ids.js';
 import { MembershipEngine } from '../../src/engine/engine.js';
 import { MembershipIndex } from '../../src/engine/membership-index.js';
 import { PageTokens } from '../../src/engine/page-token.js';
-import { roomInterner } from '../../src/intern/interner.js';
+import { roomInterner } from '../../src/directory/interner.js';
 import { NaiveIndex } from '../model/naive-index.js';
 
 const tokens = new PageTokens({ identity: { tokenKey: Buffer.alloc(32, 5), epoch: 1, earlier: [] } });

@@ -6,7 +6,7 @@ import { request, type IncomingHttpHeaders } from 'node:http';
 import { connect } from 'node:net';
 import pino from 'pino';
 import { expect, onTestFinished } from 'vitest';
-import { startApp, type App } from '../../src/app.js';
+import { startApp, type App } from '../../src/service/app.js';
 import type { Change } from '../../src/base/change.js';
 import type { Config } from '../../src/config/load.js';
 

@@ -1,7 +1,7 @@
 /** Does the inline shard keep the contract, and refuse what is no question? */
 import { expect, test } from 'vitest';
 import { partitionRanges } from '../../src/base/ids.js';
-import { roomInterner } from '../../src/intern/interner.js';
+import { roomInterner } from '../../src/directory/interner.js';
 import { InlineShard } from '../../src/shard/inline-shard.js';
 import { describeShard } from '../contract/shard-contract.js';
 

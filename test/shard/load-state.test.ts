@@ -4,11 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { partitionRanges } from '../../src/base/ids.js';
-import { roomInterner, userInterner } from '../../src/intern/interner.js';
+import { roomInterner, userInterner } from '../../src/directory/interner.js';
 import { InlineShard } from '../../src/shard/inline-shard.js';
 import { PooledShard } from '../../src/shard/pooled-shard.js';
 import type { Shard } from '../../src/shard/shard.js';
-import { changeWord } from '../../src/shard/wire.js';
+import { changeWord } from '../../src/log/changes.js';
 import { LmdbStore } from '../../src/store/lmdb-store.js';
 
 const [everything] = partitionRanges(1);

@@ -2,9 +2,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { partitionRanges, type RoomNo, type UserNo } from '../../src/base/ids.js';
-import { roomInterner } from '../../src/intern/interner.js';
+import { roomInterner } from '../../src/directory/interner.js';
 import { PooledShard } from '../../src/shard/pooled-shard.js';
-import { changeWord, pageQuestion, sharesQuestion } from '../../src/shard/wire.js';
+import { changeWord } from '../../src/log/changes.js';
+import { pageQuestion, sharesQuestion } from '../../src/shard/wire.js';
 import { describeShard } from '../contract/shard-contract.js';
 import { expectAllEnded, startedBy } from './started-workers.js';
 

@@ -1,7 +1,8 @@
 /** Does a thread answer nothing until it is opened? One that took the place of another would answer that nobody is anywhere. */
 import { expect, test } from 'vitest';
 import type { RoomNo, UserNo } from '../../src/base/ids.js';
-import { changeWord, pageQuestion, type ShardTask } from '../../src/shard/wire.js';
+import { changeWord } from '../../src/log/changes.js';
+import { pageQuestion, type ShardTask } from '../../src/shard/wire.js';
 import run from '../../src/shard/worker.js';
 
 const alice = 1 as UserNo;

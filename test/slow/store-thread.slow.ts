@@ -36,7 +36,7 @@ async function committing(what: string, momentMs: number): Promise<Ended> {
     `import { subscribe } from 'node:diagnostics_channel';
     import { writeSync } from 'node:fs';
     import { LmdbStore } from ${built('store/lmdb-store')};
-    import { roomInterner, userInterner } from ${built('intern/interner')};
+    import { roomInterner, userInterner } from ${built('directory/interner')};
     const workers = [];
     subscribe('worker_threads', ({ worker }) => workers.push(worker));
     const store = await LmdbStore.open({

@@ -10,9 +10,9 @@ import {
   type RoomNo,
   type UserNo,
 } from '../../src/base/ids.js';
-import { roomNames, userNames } from '../../src/intern/interner.js';
+import { roomNames, userNames } from '../../src/directory/interner.js';
 import { portableCount, portableFault, readPortable } from '../../src/sets/portable.js';
-import { changeWord } from '../../src/shard/wire.js';
+import { changeWord } from '../../src/log/changes.js';
 import { newMeta } from '../../src/store/identity.js';
 import {
   nameCountsLength,

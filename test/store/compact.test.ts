@@ -8,7 +8,7 @@ import { pageTokenLifetimeMs } from '../../src/base/limits.js';
 import { compactStore } from '../../src/store/compact.js';
 import { storeFileName } from '../../src/store/layout.js';
 import { verifyStore } from '../../src/store/verify.js';
-import { anyName } from '../intern/any-name.js';
+import { anyName } from '../directory/any-name.js';
 import {
   KeptStore,
   addTo,

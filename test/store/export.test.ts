@@ -7,7 +7,7 @@ import { readNdjson } from '../../src/source/ndjson.js';
 import { compactStore } from '../../src/store/compact.js';
 import { exportMemberships } from '../../src/store/export.js';
 import { storeFileName } from '../../src/store/layout.js';
-import { anyName } from '../intern/any-name.js';
+import { anyName } from '../directory/any-name.js';
 import {
   KeptStore,
   addTo,

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import type { Change } from '../../src/base/change.js';
-import { roomInterner, userInterner } from '../../src/intern/interner.js';
+import { roomInterner, userInterner } from '../../src/directory/interner.js';
 import { exportMemberships } from '../../src/store/export.js';
 import { storeFileName } from '../../src/store/layout.js';
 import { Environment } from '../../src/store/lmdb.js';

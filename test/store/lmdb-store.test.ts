@@ -7,7 +7,7 @@ import type { Change } from '../../src/base/change.js';
 import { foldingDebtMax } from '../../src/base/limits.js';
 import { MembershipEngine } from '../../src/engine/engine.js';
 import { Ingest } from '../../src/ingest/ingest.js';
-import { roomInterner, userInterner } from '../../src/intern/interner.js';
+import { roomInterner, userInterner } from '../../src/directory/interner.js';
 import { LmdbStore } from '../../src/store/lmdb-store.js';
 import type { StoreLimits } from '../../src/store/store-writer.js';
 import { verifyStore } from '../../src/store/verify.js';

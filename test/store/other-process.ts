@@ -19,7 +19,7 @@ export class OtherProcess {
     writeFileSync(
       program,
       `import { LmdbStore } from ${built('store/lmdb-store')};
-      import { roomInterner, userInterner } from ${built('intern/interner')};
+      import { roomInterner, userInterner } from ${built('directory/interner')};
       const store = await LmdbStore.open({ directory: ${JSON.stringify(directory)} });
       const users = userInterner();
       const rooms = roomInterner();

@@ -1,7 +1,7 @@
 /** Does the table find what was put in, when hashes are equal, crowded into one segment, or many? */
 import { describe, expect, test } from 'vitest';
 import fc from 'fast-check';
-import { HashTable } from '../../src/intern/hash-table.js';
+import { HashTable } from '../../src/directory/hash-table.js';
 import { seededRandom } from '../model/random.js';
 
 /** A table of numbers that are their own names; `hashes[number]` is the hash of each. */

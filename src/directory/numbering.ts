@@ -6,8 +6,8 @@
  */
 import { checkJoined, checkName, type Change } from '../base/change.js';
 import { nobody, type RoomNo, type UserNo } from '../base/ids.js';
-import { roomInterner, unknown, userInterner } from '../intern/interner.js';
-import { changeWord } from '../shard/wire.js';
+import { roomInterner, unknown, userInterner } from './interner.js';
+import { changeWord, wordsPerChange } from '../log/changes.js';
 
 export class Numbering {
   readonly users = userInterner();
@@ -39,7 +39,7 @@ export class Numbering {
   }
 
   /**
-   * @returns the changes as shard/wire.ts lays them out, in order, without those that can change nothing
+   * @returns the changes as log/changes.ts lays them out, in order, without those that can change nothing
    * @throws PublicError INVALID for an ID that is none, and FULL
    */
   changes(changes: readonly Change[]): Uint32Array {
@@ -62,7 +62,7 @@ export class Numbering {
       if (users[index] === unknown) checkName('userId', userId);
       if (rooms[index] === unknown) checkName('roomId', roomId);
     }
-    const numbered = new Uint32Array(count * 2);
+    const numbered = new Uint32Array(count * wordsPerChange);
     let end = 0;
     for (let index = 0; index < count; index += 1) {
       const { userId, roomId, joined } = changes[index];

@@ -3,7 +3,13 @@ import { describe, expect, test } from 'vitest';
 import fc from 'fast-check';
 import { partitionCount, partitionOf, type RoomNo } from '../../src/base/ids.js';
 import { nameBytesMax } from '../../src/base/limits.js';
-import { roomInterner, roomNames, unknown, userInterner, type Interner } from '../../src/intern/interner.js';
+import {
+  roomInterner,
+  roomNames,
+  unknown,
+  userInterner,
+  type Interner,
+} from '../../src/directory/interner.js';
 import { anyName } from './any-name.js';
 
 /** A key that does not change, so that a failure can be repeated. */

@@ -1,7 +1,7 @@
 /** Is every shard in which a user may have rooms named, for any number of shards? */
 import { expect, test } from 'vitest';
 import type { UserNo } from '../../src/base/ids.js';
-import { UserShards } from '../../src/engine/user-shards.js';
+import { UserShards } from '../../src/directory/user-shards.js';
 import { seededRandom } from '../model/random.js';
 
 const userNos = [0, 1, 65_535, 65_536, 300_000] as UserNo[];

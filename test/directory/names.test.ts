@@ -2,9 +2,9 @@
 import { describe, expect, test } from 'vitest';
 import fc from 'fast-check';
 import { scratchBytesMax } from '../../src/base/limits.js';
-import { NameEncoder, wordsOf } from '../../src/intern/encoder.js';
-import { JsonList } from '../../src/intern/json-list.js';
-import { Names, escapeFlag, lengthMask } from '../../src/intern/names.js';
+import { NameEncoder, wordsOf } from '../../src/directory/encoder.js';
+import { JsonList } from '../../src/directory/json-list.js';
+import { Names, escapeFlag, lengthMask } from '../../src/directory/names.js';
 import { anyName } from './any-name.js';
 
 const mebibyte = 2 ** 20;

@@ -1,6 +1,6 @@
 /** Is it HalfSipHash? The published vectors of the 2-4 variant, and that both halves of the key and each byte count. */
 import { describe, expect, test } from 'vitest';
-import { halfSipHash } from '../../src/intern/half-sip-hash.js';
+import { halfSipHash } from '../../src/directory/half-sip-hash.js';
 
 const key0 = 0x03020100;
 const key1 = 0x07060504;

@@ -3,10 +3,10 @@ import { describe, expect, test } from 'vitest';
 import fc from 'fast-check';
 import { firstRoomOf, partitionCount, sequenceBits } from '../../src/base/ids.js';
 import { nameBytesMax } from '../../src/base/limits.js';
-import { wordsOf } from '../../src/intern/encoder.js';
-import { roomInterner, userInterner, type Interner } from '../../src/intern/interner.js';
-import { JsonList } from '../../src/intern/json-list.js';
-import { escapeFlag } from '../../src/intern/names.js';
+import { wordsOf } from '../../src/directory/encoder.js';
+import { roomInterner, userInterner, type Interner } from '../../src/directory/interner.js';
+import { JsonList } from '../../src/directory/json-list.js';
+import { escapeFlag } from '../../src/directory/names.js';
 import { seededRandom } from '../model/random.js';
 import { anyName } from './any-name.js';
 

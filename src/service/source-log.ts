@@ -1,6 +1,6 @@
 /** What a feed tells, as lines of the log, and as progress of a start. */
 import type { FastifyBaseLogger } from 'fastify';
-import type { FeedObserver, FeedPart } from './source/synapse/feed-observer.js';
+import type { FeedObserver, FeedPart } from '../source/synapse/feed-observer.js';
 
 const failureTexts: Readonly<Record<FeedPart, string>> = {
   follow: 'the source cannot be followed: it is tried again, and the index stays as it is',

@@ -5,23 +5,23 @@
  * joined to nothing any more, it is compacted and loaded again.
  */
 import type { FastifyBaseLogger } from 'fastify';
-import type { Config } from './config/load.js';
-import { systemClock } from './base/clock.js';
-import { unusedNamesMin } from './base/limits.js';
-import { MembershipEngine } from './engine/engine.js';
-import { PageTokens } from './engine/page-token.js';
-import type { IndexInService, Starting } from './http/served-index.js';
-import { IngestedIndex } from './ingest/fed-index.js';
-import { Ingest, type IngestObserver } from './ingest/ingest.js';
-import type { Metrics } from './metrics/metrics.js';
-import { compactStore } from './store/compact.js';
-import { SynapseFeed } from './source/synapse/feed.js';
+import type { Config } from '../config/load.js';
+import { systemClock } from '../base/clock.js';
+import { unusedNamesMin } from '../base/limits.js';
+import { MembershipEngine } from '../engine/engine.js';
+import { PageTokens } from '../engine/page-token.js';
+import type { IndexInService, Starting } from '../http/served-index.js';
+import { IngestedIndex } from '../ingest/fed-index.js';
+import { Ingest, type IngestObserver } from '../ingest/ingest.js';
+import type { Metrics } from '../metrics/metrics.js';
+import { compactStore } from '../store/compact.js';
+import { SynapseFeed } from '../source/synapse/feed.js';
 import { sourceLog } from './source-log.js';
-import { examineDirectory } from './store/data-directory.js';
-import { probeStore } from './store/inspect.js';
-import { LmdbStore } from './store/lmdb-store.js';
-import { MemoryStore } from './store/memory-store.js';
-import type { Store } from './store/store.js';
+import { examineDirectory } from '../store/data-directory.js';
+import { probeStore } from '../store/inspect.js';
+import { LmdbStore } from '../store/lmdb-store.js';
+import { MemoryStore } from '../store/memory-store.js';
+import type { Store } from '../store/store.js';
 
 export interface OpenedIndexDeps {
   readonly metrics: Metrics;

@@ -4,20 +4,20 @@
  */
 import type { AddressInfo } from 'node:net';
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
-import type { CacheOptions } from './auth/cached-authenticator.js';
-import { openAuthenticator } from './auth/open-authenticator.js';
-import { Homeserver } from './auth/homeserver.js';
-import type { Change } from './base/change.js';
-import type { Config } from './config/load.js';
-import type { Applied } from './engine/questions.js';
-import { addMemberships } from './http/memberships.js';
-import { addMutualRooms } from './http/mutual-rooms.js';
-import { addHealth, addMetrics } from './http/operations.js';
-import { RateLimit } from './http/rate-limit.js';
-import { IndexInService, type Starting } from './http/served-index.js';
-import { createServer } from './http/server.js';
-import { addVersions } from './http/versions.js';
-import { Metrics } from './metrics/metrics.js';
+import type { CacheOptions } from '../auth/cached-authenticator.js';
+import { openAuthenticator } from '../auth/open-authenticator.js';
+import { Homeserver } from '../auth/homeserver.js';
+import type { Change } from '../base/change.js';
+import type { Config } from '../config/load.js';
+import type { Applied } from '../engine/questions.js';
+import { addMemberships } from '../http/memberships.js';
+import { addMutualRooms } from '../http/mutual-rooms.js';
+import { addHealth, addMetrics } from '../http/operations.js';
+import { RateLimit } from '../http/rate-limit.js';
+import { IndexInService, type Starting } from '../http/served-index.js';
+import { createServer } from '../http/server.js';
+import { addVersions } from '../http/versions.js';
+import { Metrics } from '../metrics/metrics.js';
 import { OpenedIndex } from './opened-index.js';
 
 export interface App {
