@@ -3,9 +3,7 @@
  * What is not exported here is not promised.
  */
 export { MembershipIndex } from './engine/membership-index.js';
-export { MembershipEngine, type EngineOptions } from './engine/engine.js';
-export type { FanOutObserver } from './engine/fan-out.js';
-export type { Page } from './engine/page.js';
+export { MembershipEngine, type EngineOptions } from './engine/membership-engine.js';
 export type { Applied, IndexStats, MutualOptions, MutualRooms } from './engine/questions.js';
-export type { Change, MembershipRecord } from './base/change.js';
+export type { MemberEvent, MembershipRecord } from './base/change.js';
 export { PublicError, type PublicErrorCode } from './base/errors.js';

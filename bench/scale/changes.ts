@@ -8,7 +8,9 @@
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout } from 'node:timers/promises';
-import { MembershipEngine } from '#dist/engine/engine';
+import type { Change } from '#dist/base/change';
+import { openEngine, type Engine } from '#dist/engine/engine';
+import { numberChanges } from '#dist/engine/numbering';
 import { answerOrder } from '../child.js';
 import { drawPairs, userIdOf } from '../data/pairs.js';
 import { Population } from '../data/population.js';
@@ -43,15 +45,19 @@ export interface ChangesAnswer {
 const questionsPerSecond = 2_000;
 const botsEveryMs = 4;
 
+async function applyTo({ directory, shards }: Engine, changes: readonly Change[]): Promise<void> {
+  await shards.follow(shards.from, await numberChanges(directory, changes));
+}
+
 class Runner {
-  readonly #engine: MembershipEngine;
+  readonly #engine: Engine;
   readonly #random = seededRandom(21);
   readonly #pairs: readonly (readonly [string, string])[];
   /** Made beforehand: the feed's own work is not what is measured. */
   readonly #joins: readonly { readonly userId: string; readonly roomId: string }[];
   #next = 0;
 
-  constructor(engine: MembershipEngine, population: Population) {
+  constructor(engine: Engine, population: Population) {
     this.#engine = engine;
     this.#pairs = drawPairs(population, 4_000)
       .filter(({ asker, other }) => other !== -1 && !population.isBot(asker) && !population.isBot(other))
@@ -87,7 +93,7 @@ class Runner {
       while (performance.now() < due) await new Promise(setImmediate);
       const dueAt = due;
       const users = this.#pairs[this.#next++ % this.#pairs.length];
-      const noted = this.#engine
+      const noted = this.#engine.answerer
         .mutualPage(users, 0, 100)
         .then(() => latencies.add(performance.now() - dueAt));
       asked.push(noted);
@@ -106,7 +112,10 @@ class Runner {
         await new Promise(setImmediate);
         continue;
       }
-      await this.#engine.apply(Array.from({ length: count }, () => this.#change(made++)));
+      await applyTo(
+        this.#engine,
+        Array.from({ length: count }, () => this.#change(made++)),
+      );
     }
     return made;
   }
@@ -124,7 +133,7 @@ class Runner {
   /** Asks about two bots, a few hundred times a second. */
   async askBots(isOver: () => boolean): Promise<number> {
     while (!isOver()) {
-      await this.#engine.mutualPage(['@bot.a:example.org', '@bot.b:example.org'], 0, 100);
+      await this.#engine.answerer.mutualPage(['@bot.a:example.org', '@bot.b:example.org'], 0, 100);
       await setTimeout(botsEveryMs);
     }
     return 0;
@@ -134,11 +143,14 @@ class Runner {
 async function measure(order: ChangesOrder): Promise<ChangesAnswer> {
   const { users, rooms, shards, changesPerSecond, seconds } = order;
   const population = new Population({ users, rooms });
-  const engine = await MembershipEngine.open({ shards });
-  await loadInto(population, (changes) => engine.apply(changes));
+  const engine = await openEngine({ shards });
+  await loadInto(population, (changes) => applyTo(engine, changes));
   for (const userId of ['@bot.a:example.org', '@bot.b:example.org']) {
     const joins = Array.from({ length: Math.min(100_000, rooms) }, (_, room) => population.roomId(room));
-    await engine.apply(joins.map((roomId) => ({ userId, roomId, joined: true })));
+    await applyTo(
+      engine,
+      joins.map((roomId) => ({ userId, roomId, joined: true })),
+    );
   }
   const runner = new Runner(engine, population);
   await runner.phase(Math.min(2, seconds), async () => 0);
@@ -150,7 +162,7 @@ async function measure(order: ChangesOrder): Promise<ChangesAnswer> {
     runner.feed(changesPerSecond, 10, isOver),
   );
   const besideBots = await runner.phase(seconds, async (isOver) => runner.askBots(isOver));
-  await engine.close();
+  await engine.shards.close();
   return { rest, underChange, underLongLists, besideBots };
 }
 

@@ -127,7 +127,7 @@ function botsOf(index: MembershipIndex, population: Population): Distribution {
  * batches of 1,000 users.
  */
 async function byNumbers(population: Population): Promise<number> {
-  const shard = new InlineShard({ first: 0, end: 64 }, roomNames());
+  const shard = new InlineShard({ partitions: { first: 0, end: 64 }, names: roomNames() });
   const users = Math.min(population.users, 1_000_000);
   for (let user = 0; user < users; user += 1) {
     const rooms = population.roomsOf(user);
@@ -139,7 +139,7 @@ async function byNumbers(population: Population): Promise<number> {
         true,
       );
     }
-    await shard.apply(changes);
+    await shard.follow(1, changes);
   }
   const random = seededRandom(9);
   const batch = 1_000;

@@ -2,7 +2,8 @@
  * The engine over worker threads, full: memory, load, and how many first pages a second it answers when many are asked at
  * once, as a server asks. Forked by bench/scale.ts.
  */
-import { MembershipEngine } from '#dist/engine/engine';
+import { openEngine, statsOf } from '#dist/engine/engine';
+import { numberChanges } from '#dist/engine/numbering';
 import { answerOrder, residentBytes } from '../child.js';
 import { drawPairs, userIdOf } from '../data/pairs.js';
 import { Population } from '../data/population.js';
@@ -29,10 +30,13 @@ const underWay = 256;
 
 async function measure({ users, rooms, shards, pairs, passes }: ShardedOrder): Promise<ShardedAnswer> {
   const population = new Population({ users, rooms });
-  const engine = await MembershipEngine.open({ shards });
-  const loaded = await loadInto(population, (changes) => engine.apply(changes));
+  const engine = await openEngine({ shards });
+  const { directory, answerer } = engine;
+  const loaded = await loadInto(population, async (changes) =>
+    engine.shards.follow(engine.shards.from, await numberChanges(directory, changes)),
+  );
   const resident = residentBytes();
-  const { bytes } = await engine.stats();
+  const { bytes } = await statsOf(engine);
   const drawn = drawPairs(population, pairs);
   const rates: number[] = [];
   for (let pass = 0; pass <= passes; pass += 1) {
@@ -40,12 +44,12 @@ async function measure({ users, rooms, shards, pairs, passes }: ShardedOrder): P
     const started = performance.now();
     let next = 0;
     const lane = async (): Promise<void> => {
-      while (next < asked.length) await engine.mutualPage(asked[next++], 0, 100);
+      while (next < asked.length) await answerer.mutualPage(asked[next++], 0, 100);
     };
     await Promise.all(Array.from({ length: underWay }, lane));
     if (pass > 0) rates.push((pairs / (performance.now() - started)) * 1000);
   }
-  await engine.close();
+  await engine.shards.close();
   return {
     ...{ loaded, residentBytes: resident, bytes, underWay },
     firstPagesPerSecond: rates.sort((left, right) => left - right)[rates.length >>> 1],

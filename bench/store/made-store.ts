@@ -4,10 +4,9 @@
  * in any order, and its pages are less full. Forked by the benches of the store.
  */
 import { rmSync } from 'node:fs';
-import { partitionCount, type RoomNo, type UserNo } from '#dist/base/ids';
-import { roomInterner, userInterner } from '#dist/directory/interner';
+import type { RoomNo, UserNo } from '#dist/base/ids';
+import { Directory } from '#dist/directory/directory';
 import { changeWord } from '#dist/log/changes';
-import { nameCountsLength, userCountAt } from '#dist/store/layout';
 import { Environment } from '#dist/store/lmdb';
 import { LmdbStore } from '#dist/store/lmdb-store';
 import { NameBlocks } from '#dist/store/name-blocks';
@@ -33,8 +32,7 @@ const usersPerCommit = 20_000;
 class Maker {
   readonly #population: Population;
   readonly #environment: Environment;
-  readonly #users = userInterner();
-  readonly #rooms = roomInterner();
+  readonly #directory = new Directory();
   readonly #names: NameBlocks;
   readonly #records: RoomSetRecords;
   readonly #roomNos: Uint32Array;
@@ -43,11 +41,11 @@ class Maker {
   constructor(population: Population, environment: Environment) {
     this.#population = population;
     this.#environment = environment;
-    this.#names = new NameBlocks(environment, this.#users.names, this.#rooms.names);
+    this.#names = new NameBlocks(environment, this.#directory.users.names, this.#directory.rooms.names);
     this.#records = new RoomSetRecords(environment);
     this.#words = new Uint32Array(population.roomsPerUserMax);
     this.#roomNos = Uint32Array.from({ length: population.rooms }, (_, room) =>
-      this.#rooms.intern(population.roomId(room)),
+      this.#directory.rooms.intern(population.roomId(room)),
     );
   }
 
@@ -61,10 +59,8 @@ class Maker {
   }
 
   #add(first: number, end: number): void {
-    for (let user = first; user < end; user += 1) this.#users.intern(this.#population.userId(user));
-    const counts = new Uint32Array(nameCountsLength);
-    for (let lane = 0; lane < partitionCount; lane += 1) counts[lane] = this.#rooms.names.countOf(lane);
-    counts[userCountAt] = this.#users.count;
+    for (let user = first; user < end; user += 1) this.#directory.users.intern(this.#population.userId(user));
+    const counts = this.#directory.counts();
     this.#names.write(counts);
     this.#names.stored(counts);
     // Users begin at 1.

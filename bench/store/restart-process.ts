@@ -4,8 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { UserShards } from '#dist/directory/user-shards';
-import { MembershipEngine } from '#dist/engine/engine';
-import { InlineShard } from '#dist/shard/inline-shard';
+import { loadEngine, statsOf } from '#dist/engine/engine';
 import { ReloadedShard } from '#dist/shard/reloaded-shard';
 import { LmdbStore } from '#dist/store/lmdb-store';
 import { answerOrder } from '../child.js';
@@ -63,16 +62,16 @@ function memoryBytes(): number {
 
 async function measure({ directory, shards }: RestartOrder): Promise<Restart> {
   const names = timeCalls(LmdbStore.prototype, 'restoreNames');
-  const sets = timeCalls(shards === 0 ? InlineShard.prototype : ReloadedShard.prototype, 'load');
+  const sets = timeCalls(ReloadedShard.prototype, 'load');
   const userShards = timeCalls(UserShards.prototype, 'addAll');
   const before = cpuByThread();
   const started = performance.now();
   const store = await LmdbStore.open({ directory });
-  const engine = await MembershipEngine.load(store, { shards, onProgress: () => undefined });
-  await engine.mutual(['@anybody:example.org', '@nobody:example.org']);
+  const engine = await loadEngine(store, { shards, onProgress: () => undefined });
+  await engine.answerer.mutual(['@anybody:example.org', '@nobody:example.org']);
   const ended = performance.now();
   const { mainCpuSeconds, otherCpuSeconds } = cpuByThread(before);
-  const { memberships, usersKnown, roomsKnown } = await engine.stats();
+  const { memberships, usersKnown, roomsKnown } = await statsOf(engine);
   const answer = {
     ...{ memberships, users: usersKnown, rooms: roomsKnown },
     readySeconds: ended / 1000,
@@ -84,7 +83,7 @@ async function measure({ directory, shards }: RestartOrder): Promise<Restart> {
     ...{ mainCpuSeconds, otherCpuSeconds },
     memoryBytes: memoryBytes(),
   };
-  await engine.close();
+  await engine.shards.close();
   await store.close();
   return answer;
 }

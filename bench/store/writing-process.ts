@@ -8,7 +8,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Change } from '#dist/base/change';
 import { PublicError } from '#dist/base/errors';
-import { MembershipEngine } from '#dist/engine/engine';
+import { loadEngine, statsOf } from '#dist/engine/engine';
 import { Ingest } from '#dist/ingest/ingest';
 import { LmdbStore } from '#dist/store/lmdb-store';
 import { answerOrder } from '../child.js';
@@ -193,7 +193,7 @@ async function measure(order: WritingOrder): Promise<Writing> {
   const population = new Population(order);
   const roomIds = Array.from({ length: population.rooms }, (_, room) => population.roomId(room));
   const store = await LmdbStore.open({ directory });
-  const engine = await MembershipEngine.load(store, { shards, onProgress: () => undefined });
+  const engine = await loadEngine(store, { shards, onProgress: () => undefined });
   const ingest = new Ingest(engine, store);
   let sustained: Sustained;
   if (changes === 'all') {
@@ -202,7 +202,7 @@ async function measure(order: WritingOrder): Promise<Writing> {
   } else {
     sustained = await new Writer(ingest, randomChanges(population, roomIds)).sustain(changes);
   }
-  const { memberships } = await engine.stats();
+  const { memberships } = await statsOf(engine);
   const { bytes } = store;
   const writer = new Writer(ingest, randomChanges(population, roomIds));
   const singles = async (changesPerSecond: number): Promise<Singles | undefined> =>
@@ -213,7 +213,7 @@ async function measure(order: WritingOrder): Promise<Writing> {
     paced: await singles(pacedChangesPerSecond),
     unpaced: await singles(Infinity),
   };
-  await engine.close();
+  await engine.shards.close();
   await store.close();
   return answer;
 }

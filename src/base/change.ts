@@ -22,28 +22,63 @@ export function checkJoined(joined: unknown): asserts joined is boolean {
 /** The memberships that Matrix knows (Client-Server API, `m.room.member`). */
 export const memberships = ['join', 'leave', 'invite', 'ban', 'knock'] as const;
 
-/** A membership as it is written down in NDJSON and msgpack. */
+/** A membership as it is written down in NDJSON and msgpack, and as rows of a database and SDKs have it. */
 export interface MembershipRecord {
   readonly user_id: string;
   readonly room_id: string;
-  readonly membership: (typeof memberships)[number];
+  /** Only `join` counts as joined. */
+  readonly membership: string;
 }
 
 /**
- * Reads one decoded NDJSON line or msgpack element. Unknown keys are passed over.
+ * Reads one decoded NDJSON line or msgpack element. Unknown keys are passed over; a membership that Matrix does not know is
+ * refused, because nobody looks at every line.
  * @throws PublicError INVALID with a message that names the field and what it takes.
  */
 export function changeFrom(value: unknown): Change {
+  const change = changeFromRecord(value);
+  if (!(memberships as readonly unknown[]).includes((value as MembershipRecord).membership)) {
+    throw new PublicError('INVALID', `membership must be one of ${memberships.join(', ')}`);
+  }
+  return change;
+}
+
+/**
+ * Reads one record of a program. Unknown keys are passed over; any membership but `join` is not joined.
+ * @throws PublicError INVALID with a message that names the field and what it takes.
+ */
+export function changeFromRecord(value: unknown): Change {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new PublicError('INVALID', 'expected an object {"user_id","room_id","membership"}');
   }
   const { user_id: userId, room_id: roomId, membership } = value as Record<string, unknown>;
   checkName('user_id', userId);
   checkName('room_id', roomId);
-  if (!(memberships as readonly unknown[]).includes(membership)) {
+  if (typeof membership !== 'string') {
     throw new PublicError('INVALID', `membership must be one of ${memberships.join(', ')}`);
   }
   return { userId, roomId, joined: membership === 'join' };
+}
+
+/** An `m.room.member` event, as the Client-Server API and SDKs have it. */
+export interface MemberEvent {
+  readonly type: string;
+  /** Absent where the room is known from elsewhere, as in an answer of `/sync`. */
+  readonly room_id?: string | undefined;
+  /** The user whose membership it is. */
+  readonly state_key?: string | undefined;
+  readonly content: { readonly membership?: unknown };
+}
+
+/**
+ * Reads an event. @param roomId where the event does not say it
+ * @throws PublicError INVALID for an event that is no membership
+ */
+export function changeFromEvent(event: MemberEvent, roomId = event.room_id): Change {
+  const { type, state_key, content } = event;
+  if (type !== 'm.room.member')
+    throw new PublicError('INVALID', `expected an m.room.member event, not ${JSON.stringify(type)}`);
+  return changeFromRecord({ user_id: state_key, room_id: roomId, membership: content.membership });
 }
 
 /**

@@ -3,6 +3,7 @@
  * thread. When the thread dies what it held is gone, so it fails for good, once, and says why; whoever needs it opens
  * another.
  */
+import type { MessagePort } from 'node:worker_threads';
 import { Piscina } from 'piscina';
 import { messageOf } from './errors.js';
 
@@ -51,9 +52,12 @@ export class WorkerThread<Task> {
     this.#pool.on('workerDestroy', () => setImmediate(() => void this.fail('its worker thread ended')));
   }
 
-  /** @throws what the task throws, and that the thread has died */
-  async run<Result>(task: Task): Promise<Result> {
-    return (await this.#pool.run(task)) as Result;
+  /**
+   * @param ports in the task, which are the thread's from then on
+   * @throws what the task throws, and that the thread has died
+   */
+  async run<Result>(task: Task, ports: readonly MessagePort[] = []): Promise<Result> {
+    return (await this.#pool.run(task, { transferList: [...ports] })) as Result;
   }
 
   /** From now on no task is expected to work. @returns the first reason that was found */

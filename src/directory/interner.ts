@@ -15,8 +15,8 @@ import { nobody, partitionCount, sequenceBits, type RoomNo, type UserNo } from '
 import { assert } from '../base/assert.js';
 import { NameEncoder, headerBytes, wordsOf } from './encoder.js';
 import { halfSipHash } from './half-sip-hash.js';
-import { HashTable } from './hash-table.js';
-import { Names, escapeFlag, lengthMask } from './names.js';
+import { HashTable, TableReader, type TableSubscription } from './hash-table.js';
+import { Names, escapeFlag, lengthMask, type NamesSubscription } from './names.js';
 
 /** What `findMany` says of a name that has no number: above every number. */
 export const unknown = 0xffffffff;
@@ -26,6 +26,15 @@ const namesTogether = 32;
 
 /** The lane of the name that lies in the words from `start` on, as `NameEncoder` left it there. */
 type LaneOf = (words: Uint32Array, start: number, byteLength: number) => number;
+
+/** What a reader in another thread begins with: `InternerReader` takes it. */
+export interface InternerSubscription {
+  readonly names: NamesSubscription;
+  readonly table: TableSubscription;
+  /** Of the hash. */
+  readonly key0: number;
+  readonly key1: number;
+}
 
 export class Interner<No extends number> {
   /** What other threads read the names through. */
@@ -155,6 +164,16 @@ export class Interner<No extends number> {
     return number as No;
   }
 
+  /** What an `InternerReader` in another thread begins with. */
+  subscribe(): InternerSubscription {
+    return {
+      names: this.names.subscribe(),
+      table: this.#table.subscribe(),
+      key0: this.#key0,
+      key1: this.#key1,
+    };
+  }
+
   /** Makes place for so many names in an empty interner. */
   reserve(count: number): void {
     this.#table.reserve(count);
@@ -223,6 +242,42 @@ export class Interner<No extends number> {
   #hash(start: number): number {
     const { words, byteLength } = this.#encoder;
     return halfSipHash(words, start, headerBytes + byteLength, this.#key0, this.#key1);
+  }
+}
+
+/** Looks names up in another thread than the one that gives out their numbers. Never waits for it. */
+export class InternerReader<No extends number> {
+  readonly names: Names;
+  readonly #table: TableReader;
+  readonly #encoder = new NameEncoder();
+  readonly #key0: number;
+  readonly #key1: number;
+  readonly #matches: (number: number) => boolean;
+
+  constructor({ names, table, key0, key1 }: InternerSubscription) {
+    this.names = Names.open(names);
+    this.#table = new TableReader(table);
+    this.#key0 = key0;
+    this.#key1 = key1;
+    this.#matches = (number) => {
+      // Its name was written before the number was put into the table, perhaps to a chunk that is not here yet.
+      this.names.renew();
+      const { words, byteLength } = this.#encoder;
+      return this.names.equalsAt(this.names.position(number), words, 0, byteLength);
+    };
+  }
+
+  /** @returns the number of a name, or -1 when it had none as the call began */
+  find(name: string): No | -1 {
+    const { words } = this.#encoder;
+    if (!this.#encoder.encode(name)) return -1;
+    const hash = halfSipHash(words, 0, headerBytes + this.#encoder.byteLength, this.#key0, this.#key1);
+    return this.#table.find(hash, this.#matches) as No | -1;
+  }
+
+  close(): void {
+    this.names.close();
+    this.#table.close();
   }
 }
 

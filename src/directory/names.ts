@@ -1,9 +1,9 @@
 /**
  * Names by number, off the heap and in shared memory: written by one `Interner`, read by any thread.
  *
- * The bytes lie in an arena of chunks that never move; a second set of chunks holds each number's position in it. Only
- * growth travels between threads (`chunks`, `adopt`); the message that carries a number is posted after the number's
- * name was written, so a reader that got the number sees the name.
+ * The bytes lie in an arena of chunks that never move; a second set of chunks holds each number's position in it. Only new
+ * chunks travel between threads (publication.ts). A number is given away after its name was written, so a reader that got
+ * the number and looked for new chunks since (`renew`) sees the name.
  *
  * A name is stored as encoder.ts lays it out, whole words, with one bit of its length saying whether JSON must escape it.
  * Numbers are `lane * 2^laneBits + sequence`: users have one lane, rooms have one for each partition.
@@ -13,6 +13,7 @@
 import { assert } from '../base/assert.js';
 import { PublicError } from '../base/errors.js';
 import { headerBytes, wordsOf } from './encoder.js';
+import { Publisher, Subscriber, type Subscription } from './publication.js';
 
 const arenaChunkBits = 18;
 const arenaChunkWords = 2 ** arenaChunkBits;
@@ -29,9 +30,16 @@ const quote = 0x22;
 const escapedBytesMax = 6;
 
 /** A piece of growth, as it travels to the readers. `lane` is -1 for a chunk of the arena. */
-export interface NameChunk {
+interface NameChunk {
   readonly lane: number;
   readonly memory: SharedArrayBuffer;
+}
+
+/** What a reader in another thread begins with: `Names.open` takes it. */
+export interface NamesSubscription {
+  readonly laneBits: number;
+  readonly laneCounts: Uint32Array;
+  readonly growth: Subscription<NameChunk>;
 }
 
 export class Names {
@@ -48,25 +56,52 @@ export class Names {
   readonly #laneNumbers: number;
   readonly #laneChunkNumbers: number;
   #arenaEnd = 0;
+  /** All growth so far, in order. */
+  readonly #chunks: NameChunk[] = [];
+  readonly #publisher = new Publisher<NameChunk>();
+  /** Of a reader. */
+  #subscriber: Subscriber<NameChunk> | undefined;
 
-  /** All growth so far, in order: what a reader adopts to see every name. */
-  readonly chunks: NameChunk[] = [];
+  /** The names that another thread writes, as `subscribe` gave them. */
+  static open({ laneBits, laneCounts, growth }: NamesSubscription): Names {
+    const names = new Names(laneCounts.length, laneBits, laneCounts);
+    names.#subscriber = new Subscriber(growth, (chunk) => names.#attach(chunk));
+    return names;
+  }
 
-  constructor(laneCount: number, laneBits: number) {
+  constructor(
+    laneCount: number,
+    laneBits: number,
+    laneCounts: Uint32Array = new Uint32Array(new SharedArrayBuffer(laneCount * 4)),
+  ) {
     assert(laneCount * 2 ** laneBits <= 2 ** 31, 'numbers stay below 2^31');
     this.#lanes = Array.from({ length: laneCount }, () => []);
     this.#laneBits = laneBits;
     this.#sequenceMask = 2 ** laneBits - 1;
-    this.#laneCounts = new Uint32Array(laneCount);
+    this.#laneCounts = laneCounts;
     this.#laneChunkBits = laneCount === 1 ? laneChunkBitsOfOne : laneChunkBitsOfMany;
     this.#laneNumbers = 2 ** laneBits;
     this.#laneChunkNumbers = 2 ** this.#laneChunkBits;
     this.#laneChunkMask = this.#laneChunkNumbers - 1;
   }
 
-  /** Reader's side: takes over chunks that the writer has made since the last call. */
-  adopt(chunks: readonly NameChunk[]): void {
-    for (const chunk of chunks) this.#attach(chunk);
+  /** Writer's side: what a reader in another thread begins with; `growth.port` is to be transferred to it. */
+  subscribe(): NamesSubscription {
+    return {
+      laneBits: this.#laneBits,
+      laneCounts: this.#laneCounts,
+      growth: this.#publisher.subscribe(this.#chunks.slice()),
+    };
+  }
+
+  /** Reader's side: sees the names of all numbers that were given out before this call. */
+  renew(): void {
+    this.#subscriber?.renew();
+  }
+
+  /** Reader's side: gets no more of them. */
+  close(): void {
+    this.#subscriber?.close();
   }
 
   /**
@@ -93,25 +128,26 @@ export class Names {
       at = this.#words.length * arenaChunkWords;
       if (at + arenaChunkWords > arenaWordsMax)
         throw new PublicError('FULL', 'names use all 16 GiB there are for them');
-      this.#attach({ lane: -1, memory: new SharedArrayBuffer(arenaChunkWords * 4) });
+      this.#grow({ lane: -1, memory: new SharedArrayBuffer(arenaChunkWords * 4) });
     }
     const positions = this.#lanes[lane];
     if (sequence === positions.length * this.#laneChunkNumbers) {
-      this.#attach({ lane, memory: new SharedArrayBuffer(4 * this.#laneChunkNumbers) });
+      this.#grow({ lane, memory: new SharedArrayBuffer(4 * this.#laneChunkNumbers) });
     }
     const chunk = this.#words[at >>> arenaChunkBits];
     const offset = at & (arenaChunkWords - 1);
     for (let index = 0; index < size; index += 1) chunk[offset + index] = words[start + index];
     if (needsEscape) chunk[offset] |= escapeFlag;
     positions[sequence >>> this.#laneChunkBits][sequence & this.#laneChunkMask] = at;
-    this.#laneCounts[lane] = sequence + 1;
+    // Last: a reader that counts it sees the name.
+    Atomics.store(this.#laneCounts, lane, sequence + 1);
     this.#arenaEnd = at + size;
     return lane * this.#laneNumbers + sequence;
   }
 
-  /** Writer's side: how many numbers a lane has given out. */
+  /** How many numbers a lane has given out. */
   countOf(lane: number): number {
-    return this.#laneCounts[lane];
+    return Atomics.load(this.#laneCounts, lane);
   }
 
   /** Copies a name as it is stored, header and flag and all. @returns where it ends in `target` */
@@ -193,7 +229,7 @@ export class Names {
 
   /** Bytes of shared memory that the names take. */
   get bytes(): number {
-    return this.chunks.reduce((sum, chunk) => sum + chunk.memory.byteLength, 0);
+    return this.#chunks.reduce((sum, chunk) => sum + chunk.memory.byteLength, 0);
   }
 
   #textAt(position: number): string {
@@ -203,30 +239,16 @@ export class Names {
     return chunk.toString('utf8', start + headerBytes, start + headerBytes + length);
   }
 
+  #grow(chunk: NameChunk): void {
+    this.#attach(chunk);
+    this.#publisher.post(chunk);
+  }
+
   #attach(chunk: NameChunk): void {
     if (chunk.lane === -1) {
       this.#words.push(new Uint32Array(chunk.memory));
       this.#bytes.push(Buffer.from(chunk.memory));
     } else this.#lanes[chunk.lane].push(new Uint32Array(chunk.memory));
-    this.chunks.push(chunk);
-  }
-}
-
-/** What another thread has not been sent yet: each chunk goes once, with whatever goes next. */
-export class NameGrowth {
-  readonly #names: Names;
-  #sent = 0;
-
-  constructor(names: Names) {
-    this.#names = names;
-  }
-
-  /** Chunks since the last call. */
-  take(): readonly NameChunk[] {
-    const { chunks } = this.#names;
-    if (this.#sent === chunks.length) return [];
-    const fresh = chunks.slice(this.#sent);
-    this.#sent = chunks.length;
-    return fresh;
+    this.#chunks.push(chunk);
   }
 }

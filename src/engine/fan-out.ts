@@ -9,7 +9,7 @@
  */
 import { AssertionError, assert } from '../base/assert.js';
 import { PublicError } from '../base/errors.js';
-import { costPerTaskMax, costWaitingMax, questionsPerTaskMax, questionsWaitingMax } from '../base/limits.js';
+import { costPerTaskMax, costWaitingMax, questionsPerTaskMax, questionsWaitingMax } from './bounds.js';
 import type { Shard } from '../shard/shard.js';
 import { questionCost, type Answers } from '../shard/wire.js';
 

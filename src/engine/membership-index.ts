@@ -5,17 +5,26 @@
  * Cost: about 30 bytes a user or room + its name, 4 bytes and slack a membership; a question between two users of ten
  * rooms takes about a microsecond (`npm run bench -- engine`).
  */
-import { changeFrom, checkName, type Change, type MembershipRecord } from '../base/change.js';
+import {
+  changeFromEvent,
+  changeFromRecord,
+  checkName,
+  type Change,
+  type MemberEvent,
+  type MembershipRecord,
+} from '../base/change.js';
 import type { UserNo } from '../base/ids.js';
-import { changesPerTaskMax, roomsPerPageMax } from '../base/limits.js';
+import { changesPerTaskMax } from './bounds.js';
+import { roomsPerPageMax } from '../base/limits.js';
 import { JsonList } from '../directory/json-list.js';
 import type { Intersection } from '../sets/intersection.js';
 import { DenseHandles } from '../shard/handles.js';
 import { Membership } from '../shard/membership.js';
-import { Numbering } from '../directory/numbering.js';
+import { Directory } from '../directory/directory.js';
 import type { Page } from './page.js';
 import {
   checkLimit,
+  checkMutualOptions,
   checkOthers,
   checkStart,
   checkUsers,
@@ -39,13 +48,13 @@ const noJson = Buffer.alloc(0);
  * // { rooms: ['!tea:example.org'], count: 1, more: false }
  */
 export class MembershipIndex {
-  readonly #numbering = new Numbering();
-  readonly #users = this.#numbering.users;
-  readonly #rooms = this.#numbering.rooms;
-  readonly #membership = new Membership(new DenseHandles());
+  #directory = new Directory();
+  #users = this.#directory.users;
+  #rooms = this.#directory.rooms;
+  #membership = new Membership(new DenseHandles());
+  #json = new JsonList(this.#rooms.names);
   /** Two users that are looked up together. */
   readonly #pair = ['', ''];
-  readonly #json = new JsonList(this.#rooms.names);
 
   /**
    * The user is joined to the room from now on.
@@ -80,7 +89,7 @@ export class MembershipIndex {
     let block: Change[] = [];
     try {
       for (const record of records) {
-        block.push(changeFrom(record));
+        block.push(changeFromRecord(record));
         count += 1;
         if (block.length < changesPerTaskMax) continue;
         const whole = block;
@@ -93,8 +102,49 @@ export class MembershipIndex {
     return { applied, ignored: count - applied };
   }
 
+  /**
+   * States the membership of an `m.room.member` event, as SDKs hand it over.
+   * @param roomId where the event does not say it
+   * @returns whether that is news
+   * @throws PublicError INVALID for another event
+   */
+  applyEvent(event: MemberEvent, roomId?: string): boolean {
+    const change = changeFromEvent(event, roomId);
+    return change.joined ? this.join(change.userId, change.roomId) : this.leave(change.userId, change.roomId);
+  }
+
+  /** Whether the user is joined to the room. */
+  has(userId: string, roomId: string): boolean {
+    const user = this.#users.find(userId);
+    const room = this.#rooms.find(roomId);
+    return user !== -1 && room !== -1 && this.#membership.has(user, room);
+  }
+
+  /**
+   * All memberships, by user: what `apply` of another index takes, and `import` as lines of JSON. The index must not change
+   * meanwhile.
+   */
+  *memberships(): Generator<MembershipRecord> {
+    for (let user = 1; user < this.#directory.usersEnd; user += 1) {
+      const rooms = this.#membership.roomsOf(user as UserNo);
+      if (rooms.length === 0) continue;
+      const user_id = this.#users.names.text(user);
+      for (const room of rooms) yield { user_id, room_id: this.#rooms.names.text(room), membership: 'join' };
+    }
+  }
+
+  /** Forgets everybody and every room. */
+  clear(): void {
+    this.#directory = new Directory();
+    this.#users = this.#directory.users;
+    this.#rooms = this.#directory.rooms;
+    this.#membership = new Membership(new DenseHandles());
+    this.#json = new JsonList(this.#rooms.names);
+  }
+
   /** The rooms that all these users are joined to; with one user, that user's rooms. Unknown users are in none. */
   mutual(users: readonly string[], options: MutualOptions = {}): MutualRooms {
+    checkMutualOptions(options);
     const start =
       options.after === undefined ? 0 : startAfter(options.after, this.#rooms.find(options.after));
     const page = this.#intersect(users, start, options.limit ?? roomsPerPageMax);
@@ -104,6 +154,7 @@ export class MembershipIndex {
 
   /**
    * The same, with the room IDs as JSON bytes, for an answer that is put together from them.
+   * @internal
    * @param start where the page begins: 0, or the `nextStart` of the page before
    */
   mutualPage(users: readonly string[], start: number, limit: number): Page {
@@ -123,7 +174,7 @@ export class MembershipIndex {
   shares(userId: string, otherId: string): boolean {
     this.#pair[0] = userId;
     this.#pair[1] = otherId;
-    const [user, other] = this.#numbering.userNos(this.#pair);
+    const [user, other] = this.#directory.userNos(this.#pair);
     return this.#membership.shares(user as UserNo, other as UserNo);
   }
 
@@ -131,7 +182,7 @@ export class MembershipIndex {
   sharesMany(userId: string, otherIds: readonly string[]): boolean[] {
     checkOthers(otherIds);
     const user = this.#userNo(userId);
-    const others = this.#numbering.userNos(otherIds) as unknown as ArrayLike<UserNo>;
+    const others = this.#directory.userNos(otherIds) as unknown as ArrayLike<UserNo>;
     const shared = new Array<boolean>(others.length);
     for (let index = 0; index < others.length; index += 1)
       shared[index] = this.#membership.shares(user, others[index]);
@@ -165,6 +216,7 @@ export class MembershipIndex {
         names: users.names + rooms.names,
         tables: users.table + rooms.table,
         ...this.#membership.bytes,
+        rooms: 0,
       },
     };
   }
@@ -175,18 +227,18 @@ export class MembershipIndex {
   }
 
   #applyBlock(changes: readonly Change[]): number {
-    return this.#membership.apply(this.#numbering.changes(changes));
+    return this.#membership.apply(this.#directory.number(changes));
   }
 
   #intersect(users: readonly string[], start: number, limit: number): Intersection {
     checkUsers(users);
     checkLimit(limit);
     checkStart(start);
-    const numbers = this.#numbering.userNos(users) as unknown as ArrayLike<UserNo>;
+    const numbers = this.#directory.userNos(users) as unknown as ArrayLike<UserNo>;
     return this.#membership.mutual(numbers, start, limit);
   }
 
   #userNo(userId: string): UserNo {
-    return this.#numbering.userNo(userId);
+    return this.#directory.userNo(userId);
   }
 }

@@ -4,7 +4,8 @@
  */
 import { PublicError } from '../base/errors.js';
 import { roomNoEnd } from '../base/ids.js';
-import { othersPerQuestionMax, roomsPerPageMax, usersPerQuestionMax } from '../base/limits.js';
+import { othersPerQuestionMax } from './bounds.js';
+import { roomsPerPageMax, usersPerQuestionMax } from '../base/limits.js';
 
 export interface MutualOptions {
   /** At most this many rooms, 0 to 10,000; 10,000 when absent. With 0 only the count is computed. */
@@ -39,7 +40,7 @@ export interface IndexStats {
   /** Room IDs that have a number. */
   readonly roomsKnown: number;
   /**
-   * Bytes by part: `names` and `tables` of both interners, `handles`, `packed` and `bitmaps` of all shards. Bitmaps are
+   * Bytes by part: `names` and `tables` of both interners, `handles`, `packed`, `bitmaps` and `rooms` of all shards. Bitmaps are
    * counted as Roaring would write them down; in memory they take one to three times that (native-notes.md).
    */
   readonly bytes: {
@@ -48,7 +49,22 @@ export interface IndexStats {
     readonly handles: number;
     readonly packed: number;
     readonly bitmaps: number;
+    readonly rooms: number;
   };
+}
+
+/** @throws PublicError INVALID: a key that is misspelled must not be passed over */
+export function checkKeys(what: string, value: object, known: readonly string[]): void {
+  if (typeof value !== 'object' || (value as unknown) === null)
+    throw new PublicError('INVALID', `${what} must be an object`);
+  const unknown = Object.keys(value).find((key) => !known.includes(key));
+  if (unknown !== undefined)
+    throw new PublicError('INVALID', `${what} take ${known.join(', ')}, not ${JSON.stringify(unknown)}`);
+}
+
+/** @throws PublicError INVALID */
+export function checkMutualOptions(options: MutualOptions): void {
+  checkKeys('options', options, ['limit', 'after']);
 }
 
 /** @throws PublicError INVALID */
@@ -64,6 +80,7 @@ export function checkUsers(users: readonly string[]): void {
 
 /** @throws PublicError INVALID */
 export function checkOthers(others: readonly string[]): void {
+  if (!Array.isArray(others)) throw new PublicError('INVALID', 'the others must be an array of user IDs');
   if (others.length > othersPerQuestionMax) {
     throw new PublicError(
       'INVALID',

@@ -5,10 +5,16 @@
  * Cost: as much memory as memberships take, and as many threads as the engine has shards, until it is closed.
  */
 import { setImmediate } from 'node:timers/promises';
-import { changesPerTaskMax, usersPerListStep } from '../base/limits.js';
+import { changesPerTaskMax, usersPerListStep } from './bounds.js';
 import type { Shard } from '../shard/shard.js';
 import type { ShardMap } from './shard-map.js';
 import { listDifference, mergedLists } from './user-lists.js';
+
+/** What a shadow is compared with. */
+interface Live {
+  /** Who is where, of some users (engine/shards.ts). */
+  list(first: number, end: number): Promise<Uint32Array>;
+}
 
 export class Shadow {
   readonly #shards: readonly Shard[];
@@ -29,23 +35,21 @@ export class Shadow {
     for (let at = 0; at < changes.length; at += step) {
       if (at > 0) await setImmediate();
       const parts = this.#map.split(changes.slice(at, at + step));
-      await Promise.all(parts.map((part, shard) => this.#shards[shard].apply(part)));
+      // All that it is filled with is its first commit.
+      await Promise.all(parts.map((part, shard) => this.#shards[shard].follow(1, part)));
     }
   }
 
   /**
    * What must be changed in the engine to make it this, by ascending user and room.
-   * @param live the engine's list of some users
+   * @param live what answers meanwhile
    * @param usersEnd one past the last user of both
    */
-  async *differences(
-    live: (first: number, end: number) => Promise<Uint32Array>,
-    usersEnd: number,
-  ): AsyncGenerator<Uint32Array> {
+  async *differences(live: Live, usersEnd: number): AsyncGenerator<Uint32Array> {
     for (let first = 0; first < usersEnd; first += usersPerListStep) {
       const end = first + usersPerListStep;
       const [before, ...after] = await Promise.all([
-        live(first, end),
+        live.list(first, end),
         ...this.#shards.map((shard) => shard.list(first, end)),
       ]);
       const changes = listDifference(before, mergedLists(after));

@@ -20,6 +20,10 @@ export class ShardMap {
     return this.#shardOfPartition[partitionOf(room)];
   }
 
+  shardOfPartition(partition: number): number {
+    return this.#shardOfPartition[partition];
+  }
+
   /**
    * @param changes as log/changes.ts lays them out
    * @param onJoin told of each join, where there is more than one shard

@@ -58,7 +58,7 @@ export function addMutualRooms(app: FastifyInstance, deps: MutualRoomsDeps): voi
       const from = pageToken(request.query, spelling.tokenParams);
       const binding = { purpose: tokenPurpose, userId: self, otherId: other };
       const start = from === undefined ? 0 : tokens.open(from, binding);
-      const page = await engine.mutualPage([self, other], start, deps.pageSize);
+      const page = await engine.answerer.mutualPage([self, other], start, deps.pageSize);
       const next = page.nextStart === undefined ? undefined : tokens.seal(page.nextStart, binding);
       return sendJsonBytes(reply, answer(page.json, page.count, next, spelling.nextKeys));
     });
@@ -77,7 +77,7 @@ export function addMutualRooms(app: FastifyInstance, deps: MutualRoomsDeps): voi
         const self = await whoAsks(deps, request);
         const other = request.params.userId;
         checkOther(other, self);
-        const page = await engine.mutualPage([self, other], 0, roomsPerPageMax);
+        const page = await engine.answerer.mutualPage([self, other], 0, roomsPerPageMax);
         return sendJsonBytes(reply, answer(page.json, page.count, undefined, []));
       },
     );

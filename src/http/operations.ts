@@ -35,10 +35,15 @@ export function addHealth(
     const { engine, store } = service.get();
     if (store.lostTo !== undefined)
       throw new MatrixError(503, 'M_UNKNOWN', `not ready: ${store.lostTo}`, { retryAfterSeconds: 30 });
-    if (engine.failure !== undefined) {
-      throw new MatrixError(503, 'M_UNKNOWN', `not ready: a shard lost its memberships (${engine.failure})`, {
-        retryAfterSeconds: 30,
-      });
+    if (engine.shards.failure !== undefined) {
+      throw new MatrixError(
+        503,
+        'M_UNKNOWN',
+        `not ready: a shard lost its memberships (${engine.shards.failure})`,
+        {
+          retryAfterSeconds: 30,
+        },
+      );
     }
     const ageMs = (service.source?.status.ageSeconds ?? 0) * 1000;
     if (staleAfterMs !== null && ageMs > staleAfterMs) {
@@ -47,7 +52,7 @@ export function addHealth(
       const body = { ...errorBody(error), status: 'stale', ...sourceBody(service) };
       return sendJson(setRetryAfter(reply.code(503), error), body);
     }
-    return sendJson(reply, { status: 'ready', shards: engine.shardCount, ...sourceBody(service) });
+    return sendJson(reply, { status: 'ready', shards: engine.shards.count, ...sourceBody(service) });
   });
 }
 

@@ -3,7 +3,7 @@
  * how far it is.
  */
 import { PublicError } from '../base/errors.js';
-import type { MembershipEngine } from '../engine/engine.js';
+import type { Engine } from '../engine/engine.js';
 import type { PageTokens } from '../engine/page-token.js';
 import type { Ingest } from '../ingest/ingest.js';
 import type { SourceStatus } from '../source/source-status.js';
@@ -14,7 +14,7 @@ export interface LiveSource {
 }
 
 export interface ServedIndex {
-  readonly engine: MembershipEngine;
+  readonly engine: Engine;
   readonly ingest: Ingest;
   readonly tokens: PageTokens;
   readonly store: { readonly lostTo: string | undefined };

@@ -1,6 +1,7 @@
 /** The index as one live source has it: what it changes is committed under its name. */
 import type { Change } from '../base/change.js';
-import type { MembershipEngine } from '../engine/engine.js';
+import type { Engine } from '../engine/engine.js';
+import { membersOf, sumRooms } from '../engine/members.js';
 import type { FedIndex, Replacement, RoomTotals } from '../source/fed-index.js';
 import type { Store } from '../store/store.js';
 import type { Ingest } from './ingest.js';
@@ -8,13 +9,13 @@ import { ShadowReplacement } from './shadow-replacement.js';
 
 export class IngestedIndex implements FedIndex {
   readonly #source: string;
-  readonly #engine: MembershipEngine;
+  readonly #engine: Engine;
   readonly #ingest: Ingest;
   readonly #store: Pick<Store, 'cursor'>;
 
   constructor(
     source: string,
-    { engine, ingest, store }: { engine: MembershipEngine; ingest: Ingest; store: Pick<Store, 'cursor'> },
+    { engine, ingest, store }: { engine: Engine; ingest: Ingest; store: Pick<Store, 'cursor'> },
   ) {
     this.#source = source;
     this.#engine = engine;
@@ -36,10 +37,10 @@ export class IngestedIndex implements FedIndex {
   }
 
   async membersOf(roomIds: readonly string[]): Promise<Map<string, string[]>> {
-    return this.#engine.membersOf(roomIds);
+    return membersOf(this.#engine, roomIds);
   }
 
   async sumRooms(hashOf?: (userId: string) => number): Promise<RoomTotals> {
-    return this.#engine.sumRooms(hashOf);
+    return sumRooms(this.#engine, hashOf);
   }
 }

@@ -1,5 +1,5 @@
 /**
- * The way of every change into the index, whatever its source: number, commit, apply, acknowledge.
+ * The way of every change into the index, whatever its source: number the names, commit, have it followed, acknowledge.
  *
  * One commit is under way at a time; what comes meanwhile goes together in the next one, so many small writers share a
  * wait for the disk. Short lists go first, with one long list: nobody who changes a single membership waits for all who
@@ -13,17 +13,13 @@
 import { systemClock, type Clock } from '../base/clock.js';
 import type { Change } from '../base/change.js';
 import { PublicError } from '../base/errors.js';
-import {
-  changesPerCommitMax,
-  changesPerFoldMin,
-  foldingDebtMax,
-  ingestWaitingMax,
-  shortListMax,
-} from '../base/limits.js';
-import type { MembershipEngine } from '../engine/engine.js';
+import { changesPerCommitMax, foldingDebtMax, ingestWaitingMax, shortListMax } from './bounds.js';
+import { changesPerFoldMin } from '../store/bounds.js';
+import type { Engine } from '../engine/engine.js';
+import { numberChanges } from '../engine/numbering.js';
 import type { Applied } from '../engine/questions.js';
 import { changeCount, concatChanges } from '../log/changes.js';
-import type { StoredCursor } from '../store/store-writer.js';
+import type { Cursor } from '../log/cursor.js';
 import type { Store } from '../store/store.js';
 
 /** Watches commits, for metrics and the log. */
@@ -45,7 +41,7 @@ export interface NumberedChanges {
   readonly words: Uint32Array;
   /** Whether they are by ascending user and room, each pair once. */
   readonly isSorted: boolean;
-  /** Whether questions see all of them or none (engine.ts). */
+  /** Whether questions see all of them or none (engine/shards.ts). */
   readonly isAtOnce: boolean;
 }
 
@@ -53,11 +49,11 @@ interface Waiting {
   readonly count: number;
   readonly isSorted: boolean;
   readonly isAtOnce: boolean;
-  /** Whether names got numbers before, which are to be stored whether or not there are changes. */
-  readonly hasNames: boolean;
+  /** Whether it is committed even without a change: for its cursor, or the names that have got numbers for later changes. */
+  readonly isNeeded: boolean;
   /** @throws PublicError INVALID for an ID that is none, FULL */
   readonly number: () => Promise<Uint32Array> | Uint32Array;
-  readonly cursor: StoredCursor | undefined;
+  readonly cursor: Cursor | undefined;
   readonly resolve: (applied: Applied) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -69,7 +65,7 @@ interface Numbered {
 }
 
 export class Ingest {
-  readonly #engine: MembershipEngine;
+  readonly #engine: Engine;
   readonly #store: Store;
   /** Lists that are not being committed yet, by their length. */
   readonly #short: Waiting[] = [];
@@ -80,7 +76,7 @@ export class Ingest {
   readonly #observer: IngestObserver | undefined;
   readonly #clock: Clock;
 
-  constructor(engine: MembershipEngine, store: Store, { observer, clock = systemClock }: IngestOptions = {}) {
+  constructor(engine: Engine, store: Store, { observer, clock = systemClock }: IngestOptions = {}) {
     this.#engine = engine;
     this.#store = store;
     this.#observer = observer;
@@ -93,28 +89,25 @@ export class Ingest {
    * @returns when every later question sees the changes
    * @throws PublicError INVALID for an ID that is none, OVERLOADED, UNAVAILABLE, FULL
    */
-  async apply(changes: readonly Change[], cursor?: StoredCursor): Promise<Applied> {
+  async apply(changes: readonly Change[], cursor?: Cursor): Promise<Applied> {
     const list = changes.slice();
     return this.#enqueue({
       count: list.length,
       isSorted: false,
       isAtOnce: false,
-      hasNames: false,
-      number: () => this.#engine.number(list),
+      isNeeded: cursor !== undefined,
+      number: () => numberChanges(this.#engine.directory, list),
       cursor,
     });
   }
 
-  /** The same for changes whose names the engine has numbered. With none, what has got a name since is committed all the same. */
-  async applyNumbered(
-    { words, isSorted, isAtOnce }: NumberedChanges,
-    cursor?: StoredCursor,
-  ): Promise<Applied> {
+  /** The same for changes whose names have numbers. With none, it commits the names that have got numbers for changes to come. */
+  async applyNumbered({ words, isSorted, isAtOnce }: NumberedChanges, cursor?: Cursor): Promise<Applied> {
     return this.#enqueue({
       count: changeCount(words),
       isSorted,
       isAtOnce,
-      hasNames: true,
+      isNeeded: true,
       number: () => words,
       cursor,
     });
@@ -190,34 +183,51 @@ export class Ingest {
         reject(new PublicError('UNAVAILABLE', failure, { retryAfterSeconds: 30 }));
       return;
     }
-    const numbered: Numbered[] = [];
-    for (const waiting of lists) {
-      try {
-        numbered.push({ waiting, words: await waiting.number() });
-      } catch (error) {
-        waiting.reject(error);
-      }
+    const numbered = await numberAll(lists);
+    if (numbered.every(({ waiting, words }) => words.length === 0 && !waiting.isNeeded)) {
+      for (const { waiting } of numbered) waiting.resolve({ applied: 0, ignored: waiting.count });
+      return;
     }
-    const cursors = numbered.flatMap(({ waiting }) => waiting.cursor ?? []);
-    const changes = concatChanges(numbered.map(({ words }) => words));
-    const hasNames = numbered.some(({ waiting }) => waiting.hasNames);
-    if (changes.length > 0 || cursors.length > 0 || hasNames) {
-      const startedAtMs = this.#clock.monotonicMs();
-      try {
-        const isSorted = numbered.length === 1 && numbered[0].waiting.isSorted;
-        await this.#store.commit({ changes, isSorted, cursors });
-        this.#observer?.committed(changeCount(changes), (this.#clock.monotonicMs() - startedAtMs) / 1000);
-      } catch (error) {
-        this.#observer?.commitFailed(error);
-        for (const { waiting } of numbered) waiting.reject(error);
-        return;
-      }
+    let number: number;
+    try {
+      number = await this.#append(numbered);
+    } catch (error) {
+      this.#observer?.commitFailed(error);
+      for (const { waiting } of numbered) waiting.reject(error);
+      return;
     }
     // They take effect in this order; the next commit need not wait for it.
     for (const { waiting, words } of numbered) {
-      this.#engine.applyNumbered(words, waiting.isAtOnce).then((applied) => {
+      this.#engine.shards.follow(number, words, waiting.isAtOnce).then((applied) => {
         waiting.resolve({ applied, ignored: waiting.count - applied });
       }, waiting.reject);
     }
   }
+
+  /** Writes one commit. @returns its number */
+  async #append(numbered: readonly Numbered[]): Promise<number> {
+    const startedAtMs = this.#clock.monotonicMs();
+    const changes = concatChanges(numbered.map(({ words }) => words));
+    const number = await this.#store.commit({
+      changes,
+      isSorted: numbered.length === 1 && numbered[0].waiting.isSorted,
+      names: this.#engine.directory.counts(),
+      cursors: numbered.flatMap(({ waiting }) => waiting.cursor ?? []),
+    });
+    this.#observer?.committed(changeCount(changes), (this.#clock.monotonicMs() - startedAtMs) / 1000);
+    return number;
+  }
+}
+
+/** Lists whose names cannot be numbered are refused, and left out. */
+async function numberAll(lists: readonly Waiting[]): Promise<Numbered[]> {
+  const numbered: Numbered[] = [];
+  for (const waiting of lists) {
+    try {
+      numbered.push({ waiting, words: await waiting.number() });
+    } catch (error) {
+      waiting.reject(error);
+    }
+  }
+  return numbered;
 }

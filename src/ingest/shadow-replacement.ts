@@ -8,15 +8,16 @@
  * Cost: as much memory as memberships take, until it is closed.
  */
 import type { Change } from '../base/change.js';
-import { changesAtOnceMax, changesPerReplacementCommit, joinsPerNamesCommit } from '../base/limits.js';
-import type { MembershipEngine } from '../engine/engine.js';
+import { changesAtOnceMax, changesPerReplacementCommit, joinsPerNamesCommit } from './bounds.js';
+import type { Engine } from '../engine/engine.js';
+import { numberChanges } from '../engine/numbering.js';
 import type { Shadow } from '../engine/shadow.js';
 import type { Replaced, Replacement } from '../source/fed-index.js';
 import { changeCount, joinCount, wordsPerChange } from '../log/changes.js';
 import { WordList } from '../log/word-list.js';
 import type { Ingest } from './ingest.js';
 
-/** What limits.ts says of each. */
+/** What bounds.ts says of each. */
 export interface ReplacementBounds {
   readonly changesAtOnceMax: number;
   readonly changesPerReplacementCommit: number;
@@ -27,7 +28,7 @@ const nothing = { words: new Uint32Array(0), isSorted: true, isAtOnce: false };
 
 export class ShadowReplacement implements Replacement {
   readonly #source: string;
-  readonly #engine: MembershipEngine;
+  readonly #engine: Engine;
   readonly #ingest: Ingest;
   readonly #shadow: Shadow;
   readonly #bounds: ReplacementBounds;
@@ -38,16 +39,16 @@ export class ShadowReplacement implements Replacement {
 
   static async begin(
     source: string,
-    engine: MembershipEngine,
+    engine: Engine,
     ingest: Ingest,
     bounds: ReplacementBounds = { changesAtOnceMax, changesPerReplacementCommit, joinsPerNamesCommit },
   ): Promise<ShadowReplacement> {
-    return new ShadowReplacement(source, engine, ingest, await engine.openShadow(), bounds);
+    return new ShadowReplacement(source, engine, ingest, await engine.shards.openShadow(), bounds);
   }
 
   private constructor(
     source: string,
-    engine: MembershipEngine,
+    engine: Engine,
     ingest: Ingest,
     shadow: Shadow,
     bounds: ReplacementBounds,
@@ -60,7 +61,7 @@ export class ShadowReplacement implements Replacement {
   }
 
   async add(joins: readonly Change[]): Promise<void> {
-    const words = await this.#engine.number(joins);
+    const words = await numberChanges(this.#engine.directory, joins);
     // While those before travel to the shadow, these got their numbers.
     await this.#applying;
     this.#applying = this.#shadow.apply(words);
@@ -100,7 +101,8 @@ export class ShadowReplacement implements Replacement {
       // Whoever awaits it hears of it.
       committing.catch(() => undefined);
     };
-    for await (const changes of this.#engine.differences(this.#shadow)) {
+    const { directory, shards } = this.#engine;
+    for await (const changes of this.#shadow.differences(shards, directory.usersEnd)) {
       joined += joinCount(changes);
       changed += changeCount(changes);
       waiting.pushAll(changes);

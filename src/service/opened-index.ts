@@ -8,12 +8,12 @@ import type { FastifyBaseLogger } from 'fastify';
 import type { Config } from '../config/load.js';
 import { systemClock } from '../base/clock.js';
 import { unusedNamesMin } from '../base/limits.js';
-import { MembershipEngine } from '../engine/engine.js';
+import { loadEngine, statsOf, type LoadedEngine } from '../engine/engine.js';
 import { PageTokens } from '../engine/page-token.js';
 import type { IndexInService, Starting } from '../http/served-index.js';
 import { IngestedIndex } from '../ingest/fed-index.js';
 import { Ingest, type IngestObserver } from '../ingest/ingest.js';
-import type { Metrics } from '../metrics/metrics.js';
+import type { Gauges, Metrics } from '../metrics/metrics.js';
 import { compactStore } from '../store/compact.js';
 import { SynapseFeed } from '../source/synapse/feed.js';
 import { sourceLog } from './source-log.js';
@@ -32,7 +32,7 @@ export interface OpenedIndexDeps {
 /** What is open together. */
 interface Loaded {
   readonly store: Store;
-  readonly engine: MembershipEngine;
+  readonly engine: LoadedEngine;
 }
 
 export class OpenedIndex {
@@ -67,7 +67,7 @@ export class OpenedIndex {
   async #open(): Promise<void> {
     const { metrics } = this.#deps;
     const { store, engine } = await this.#load();
-    metrics.watch(engine, store);
+    metrics.watch(gaugesOf(engine), store);
     const ingest = new Ingest(engine, store, { observer: this.#observer() });
     await this.#openSource({ store, engine }, ingest);
     if (this.#isClosing) return;
@@ -114,7 +114,7 @@ export class OpenedIndex {
   async #loadFrom(store: Store): Promise<Loaded> {
     const { metrics, logger } = this.#deps;
     try {
-      const engine = await MembershipEngine.load(store, {
+      const engine = await loadEngine(store, {
         shards: this.#config.shards,
         observer: metrics,
         onProgress: (done, total) => this.#tell({ phase: 'loaded', share: done / Math.max(1, total) }),
@@ -149,7 +149,7 @@ export class OpenedIndex {
   #isWorthCompacting({ store, engine }: Loaded): boolean {
     const { compactAtWaste } = this.#config.store;
     if (compactAtWaste === null || store.failure !== undefined) return false;
-    const { unused, known } = engine.countUnused();
+    const { unused, known } = engine;
     return unused >= unusedNamesMin && unused >= known * compactAtWaste;
   }
 
@@ -172,7 +172,7 @@ export class OpenedIndex {
   async #closeLoaded(): Promise<void> {
     const loaded = this.#loaded;
     this.#loaded = undefined;
-    await loaded?.engine.close();
+    await loaded?.engine.shards.close();
     await loaded?.store.close();
   }
 
@@ -198,4 +198,18 @@ export class OpenedIndex {
     this.#service.tell(starting);
     this.#deps.onStarting(starting);
   }
+}
+
+/** What metrics read of the engine when they are scraped. */
+function gaugesOf(engine: LoadedEngine): Gauges {
+  const { shards } = engine;
+  return {
+    stats: () => statsOf(engine),
+    get waiting() {
+      return shards.fanOuts.map((fanOut) => fanOut.waiting);
+    },
+    get failure() {
+      return shards.failure;
+    },
+  };
 }

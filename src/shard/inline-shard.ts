@@ -1,89 +1,97 @@
 /**
  * A shard on the caller's own thread: for embedding, for tests, and for `shards: 0`. Every call is done when it returns;
  * the promise is only the interface's.
+ *
+ * Changes that fail in the middle leave a part of them behind: then the shard has failed for good, like a thread that died,
+ * and gives its memory back.
  */
 import { setImmediate } from 'node:timers/promises';
-import type { PartitionRange, RoomNo, UserNo } from '../base/ids.js';
-import { recordsPerStep } from '../base/limits.js';
-import type { Names } from '../directory/names.js';
+import { messageOf } from '../base/errors.js';
+import type { PartitionRange } from '../base/ids.js';
+import { recordsPerStep } from './bounds.js';
 import type { LoadedSets, StoredState } from '../store/load.js';
 import type { Progress } from '../store/store.js';
 import type { RoomSums } from './room-sums.js';
-import { closed, shardUnavailable, type Shard } from './shard.js';
+import { closed, shardUnavailable, type Shard, type ShardOptions } from './shard.js';
+import { importLoad } from './import-load.js';
 import { ShardCore } from './shard-core.js';
 import { exactCopy, type Answers, type ShardStats } from './wire.js';
 
 export class InlineShard implements Shard {
   readonly partitions: PartitionRange;
+  from = 1;
   failure: string | undefined;
-  readonly #core: ShardCore;
+  #core: ShardCore | undefined;
+  readonly #onFailure: ShardOptions['onFailure'];
 
-  constructor(partitions: PartitionRange, names: Names) {
+  constructor({ partitions, names, onFailure }: ShardOptions) {
     this.partitions = partitions;
     this.#core = new ShardCore(partitions, names);
+    this.#onFailure = onFailure;
   }
 
   async load(path: string, onProgress: Progress, expected?: StoredState): Promise<LoadedSets> {
-    this.#checkOpen();
-    const load = this.#core.load(path, expected);
+    const { RoomSetLoad } = await importLoad();
+    const core = this.#opened();
+    const load = new RoomSetLoad(path, this.partitions, core.membership, expected);
     try {
       while (load.step(recordsPerStep)) {
         onProgress(load.done, load.total);
         await setImmediate();
-        this.#checkOpen();
+        this.#opened();
       }
       onProgress(load.done, load.total);
     } finally {
       await load.close();
     }
-    return this.#core.loaded(load);
+    this.from = load.last + 1;
+    return core.loaded(load);
   }
 
   async ask(questions: Uint32Array): Promise<Answers> {
-    this.#checkOpen();
-    return exactCopy(this.#core.ask(questions));
+    return exactCopy(this.#opened().ask(questions));
   }
 
   askNow(questions: Uint32Array): Answers {
-    this.#checkOpen();
-    return this.#core.ask(questions);
+    return this.#opened().ask(questions);
   }
 
-  async apply(changes: Uint32Array): Promise<number> {
-    this.#checkOpen();
-    return this.#core.apply(changes);
-  }
-
-  async forgetUser(user: UserNo): Promise<number> {
-    this.#checkOpen();
-    return this.#core.membership.forgetUser(user);
-  }
-
-  async forgetRoom(room: RoomNo, first: number, end: number): Promise<number> {
-    this.#checkOpen();
-    return this.#core.membership.forgetRoom(room, first, end);
+  async follow(number: number, changes: Uint32Array): Promise<number> {
+    const core = this.#opened();
+    if (number < this.from) return 0;
+    try {
+      return core.apply(changes);
+    } catch (error) {
+      this.failure = `making changes failed: ${messageOf(error)}`;
+      this.#core = undefined;
+      this.#onFailure?.(this.failure);
+      throw shardUnavailable(this.failure, error);
+    }
   }
 
   async list(first: number, end: number, rooms?: Uint32Array): Promise<Uint32Array> {
-    this.#checkOpen();
-    return this.#core.membership.list(first, end, rooms);
+    return this.#opened().membership.list(first, end, rooms);
   }
 
   async sum(first: number, hashes: Int32Array, sums: RoomSums): Promise<void> {
-    this.#checkOpen();
-    this.#core.membership.sum(first, hashes, sums);
+    this.#opened().membership.sum(first, hashes, sums);
+  }
+
+  async members(partition: number): Promise<Uint32Array> {
+    return this.#opened().rooms.members(partition);
   }
 
   async stats(): Promise<ShardStats> {
-    this.#checkOpen();
-    return this.#core.stats();
+    return this.#opened().stats();
   }
 
   async close(): Promise<void> {
     this.failure = closed;
+    this.#core = undefined;
   }
 
-  #checkOpen(): void {
-    if (this.failure !== undefined) throw shardUnavailable(this.failure);
+  #opened(): ShardCore {
+    if (this.#core === undefined) throw shardUnavailable(this.failure ?? closed);
+    return this.#core;
   }
 }

@@ -12,6 +12,7 @@ import { RunView, lowerBound } from '../sets/packed-runs.js';
 import { RoomSets, emptySet } from '../sets/room-sets.js';
 import type { Handles } from './handles.js';
 import type { RoomSums } from './room-sums.js';
+import type { Rooms } from './rooms.js';
 import { WordList } from '../log/word-list.js';
 
 export class Membership {
@@ -21,10 +22,15 @@ export class Membership {
   readonly #view = new RunView();
   #scratch = new Uint32Array(8);
   #count = 0;
+  readonly #rooms: Rooms | undefined;
 
-  /** @param handles what fits the share of rooms that are put in: all of them, or a shard's */
-  constructor(handles: Handles) {
+  /**
+   * @param handles what fits the share of rooms that are put in: all of them, or a shard's
+   * @param rooms is told of every member that comes or goes
+   */
+  constructor(handles: Handles, rooms?: Rooms) {
     this.#handles = handles;
+    this.#rooms = rooms;
   }
 
   /** How many memberships there are. */
@@ -52,14 +58,35 @@ export class Membership {
     const next = joined ? this.#sets.add(handle, room) : this.#sets.remove(handle, room);
     if (next === -1) return false;
     if (next !== handle) this.#handles.set(user, next);
-    this.#count += joined ? 1 : -1;
+    if (joined) {
+      this.#count += 1;
+      this.#rooms?.join(room);
+    } else {
+      this.#count -= 1;
+      this.#rooms?.leave(room);
+    }
     return true;
+  }
+
+  /** Whether the user is joined to the room. */
+  has(user: UserNo, room: RoomNo): boolean {
+    return this.#sets.has(this.#handles.get(user), room);
+  }
+
+  /** The user's rooms, ascending. */
+  roomsOf(user: UserNo): Uint32Array {
+    const handle = this.#handles.get(user);
+    if (handle === emptySet) return new Uint32Array(0);
+    this.#sets.open(handle, this.#view);
+    const { words, start, count } = this.#view;
+    return words.slice(start, start + count);
   }
 
   /** The user has these rooms too: what a store holds, `count` of them, ascending and above those that are there. */
   restore(user: UserNo, rooms: Uint32Array, count: number): void {
     this.#handles.set(user, this.#sets.append(this.#handles.get(user), rooms, count));
     this.#count += count;
+    for (let index = 0; index < count; index += 1) this.#rooms?.join(rooms[index] as RoomNo);
   }
 
   /** States memberships in order, as log/changes.ts lays them out. @returns how many changed anything */
@@ -77,6 +104,11 @@ export class Membership {
     const handle = this.#handles.get(user);
     const count = this.#sets.count(handle);
     if (count === 0) return 0;
+    if (this.#rooms !== undefined) {
+      this.#sets.open(handle, this.#view);
+      const { words, start } = this.#view;
+      for (let index = start; index < start + count; index += 1) this.#rooms.leave(words[index] as RoomNo);
+    }
     this.#sets.release(handle);
     this.#handles.set(user, emptySet);
     this.#count -= count;

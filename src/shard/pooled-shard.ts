@@ -10,44 +10,35 @@
  * The import of bitmap.ts keeps roaring's addon in memory while its threads come and go. An addon that only a worker has
  * loaded goes with it, before V8 has called back into it for the last time, and that ends the process.
  */
-import { unpack } from 'msgpackr';
 import { PublicError, messageOf } from '../base/errors.js';
-import type { PartitionRange, RoomNo, UserNo } from '../base/ids.js';
-import { progressIntervalMs } from '../base/limits.js';
+import type { MessagePort } from 'node:worker_threads';
+import type { PartitionRange } from '../base/ids.js';
+import { progressIntervalMs } from './bounds.js';
 import { WorkerThread, workerUrl } from '../base/worker-thread.js';
-import { NameGrowth, type Names } from '../directory/names.js';
 import '../sets/bitmap.js';
 import type { LoadedSets, StoredState } from '../store/load.js';
 import type { Progress } from '../store/store.js';
 import type { RoomSums } from './room-sums.js';
-import { closed, shardUnavailable, type Shard } from './shard.js';
+import { closed, shardUnavailable, type Shard, type ShardOptions } from './shard.js';
 import type { Answers, LoadAnswer, ShardStats, ShardTask } from './wire.js';
 
 /** One is at work while the next one travels. */
 const tasksAtWorker = 2;
 
-export interface PooledShardOptions {
-  readonly partitions: PartitionRange;
-  readonly names: Names;
-  /** Called once, when the shard has failed. */
-  readonly onFailure?: ((reason: string) => void) | undefined;
-}
-
 export class PooledShard implements Shard {
   readonly partitions: PartitionRange;
+  from = 1;
   readonly #thread: WorkerThread<ShardTask>;
-  /** Goes with the next task: tasks reach the thread in the order in which they are sent. */
-  readonly #growth: NameGrowth;
 
-  static async open(options: PooledShardOptions): Promise<PooledShard> {
+  static async open(options: ShardOptions): Promise<PooledShard> {
     const shard = new PooledShard(options);
-    await shard.#run({ kind: 'open', partitions: options.partitions });
+    const names = options.names.subscribe();
+    await shard.#run({ kind: 'open', partitions: options.partitions, names }, [names.growth.port]);
     return shard;
   }
 
-  private constructor({ partitions, names, onFailure }: PooledShardOptions) {
+  private constructor({ partitions, onFailure }: ShardOptions) {
     this.partitions = partitions;
-    this.#growth = new NameGrowth(names);
     this.#thread = new WorkerThread({
       url: workerUrl('shard/worker', import.meta.url),
       tasksAtThread: tasksAtWorker,
@@ -66,6 +57,7 @@ export class PooledShard implements Shard {
     try {
       const answer = await this.#run<LoadAnswer>({ kind: 'load', path, expected, progress });
       if ('code' in answer) throw new PublicError(answer.code, answer.message);
+      this.from = answer.last + 1;
       return answer;
     } finally {
       clearInterval(timer);
@@ -74,19 +66,11 @@ export class PooledShard implements Shard {
   }
 
   async ask(questions: Uint32Array): Promise<Answers> {
-    return this.#run({ kind: 'ask', numbers: questions, names: this.#growth.take() });
+    return this.#run({ kind: 'ask', questions });
   }
 
-  async apply(changes: Uint32Array): Promise<number> {
-    return this.#run({ kind: 'apply', numbers: changes, names: this.#growth.take() });
-  }
-
-  async forgetUser(user: UserNo): Promise<number> {
-    return this.#run({ kind: 'forgetUser', user });
-  }
-
-  async forgetRoom(room: RoomNo, first: number, end: number): Promise<number> {
-    return this.#run({ kind: 'forgetRoom', room, first, end });
+  async follow(number: number, changes: Uint32Array): Promise<number> {
+    return number < this.from ? 0 : this.#run({ kind: 'follow', changes });
   }
 
   async list(first: number, end: number, rooms?: Uint32Array): Promise<Uint32Array> {
@@ -98,18 +82,22 @@ export class PooledShard implements Shard {
   }
 
   async stats(): Promise<ShardStats> {
-    return unpack(await this.#run<Uint8Array>({ kind: 'stats' })) as ShardStats;
+    return this.#run({ kind: 'stats' });
+  }
+
+  async members(partition: number): Promise<Uint32Array> {
+    return this.#run({ kind: 'members', partition });
   }
 
   async close(): Promise<void> {
     await this.#thread.close(closed);
   }
 
-  async #run<Result>(task: ShardTask): Promise<Result> {
+  async #run<Result>(task: ShardTask, ports?: readonly MessagePort[]): Promise<Result> {
     const { failure } = this;
     if (failure !== undefined) throw shardUnavailable(failure);
     try {
-      return await this.#thread.run<Result>(task);
+      return await this.#thread.run<Result>(task, ports);
     } catch (error) {
       throw shardUnavailable(this.#thread.fail(messageOf(error)), error);
     }

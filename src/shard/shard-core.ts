@@ -9,14 +9,16 @@ import { partitionCount, type PartitionRange, type UserNo } from '../base/ids.js
 import { roomsPerPageMax, scratchBytesMax } from '../base/limits.js';
 import { JsonList } from '../directory/json-list.js';
 import type { Names } from '../directory/names.js';
-import { RoomSetLoad, type LoadedSets, type StoredState } from '../store/load.js';
+import type { LoadedSets } from '../store/load.js';
 import { DenseHandles, SparseHandles } from './handles.js';
 import { Membership } from './membership.js';
+import { Rooms } from './rooms.js';
 import { pageHeaderWords, questionKind, type Answers, type ShardStats } from './wire.js';
 
 export class ShardCore {
   readonly membership: Membership;
-  readonly #partitions: PartitionRange;
+  readonly rooms = new Rooms();
+  readonly partitions: PartitionRange;
   readonly #json: JsonList;
   #numbers = new Uint32Array(1024);
   #numbersEnd = 0;
@@ -26,20 +28,15 @@ export class ShardCore {
    * @param names of the rooms: what pages are spelled with
    */
   constructor(partitions: PartitionRange, names: Names) {
-    this.#partitions = partitions;
+    this.partitions = partitions;
     const hasAll = partitions.end - partitions.first === partitionCount;
-    this.membership = new Membership(hasAll ? new DenseHandles() : new SparseHandles());
+    this.membership = new Membership(hasAll ? new DenseHandles() : new SparseHandles(), this.rooms);
     this.#json = new JsonList(names);
   }
 
-  /** What a store holds for this shard: goes into the membership step by step. */
-  load(path: string, expected: StoredState | undefined): RoomSetLoad {
-    return new RoomSetLoad(path, this.#partitions, this.membership, expected);
-  }
-
-  /** What has been loaded. */
-  loaded({ roomsSeen }: RoomSetLoad): LoadedSets {
-    return { users: this.membership.usersHere(), rooms: roomsSeen };
+  /** What has been loaded into the membership. @param last the commit that was the last one then */
+  loaded({ last }: Pick<LoadedSets, 'last'>): LoadedSets {
+    return { users: this.membership.usersHere(), rooms: this.rooms.count, last };
   }
 
   /** @returns views of scratch memory that the next call overwrites: who keeps them copies them */
@@ -65,7 +62,7 @@ export class ShardCore {
 
   stats(): ShardStats {
     const { count, bitmapCount, bytes } = this.membership;
-    return { memberships: count, bitmaps: bitmapCount, bytes };
+    return { memberships: count, bitmaps: bitmapCount, bytes: { ...bytes, rooms: this.rooms.bytes } };
   }
 
   #page(questions: Uint32Array, at: number): number {

@@ -2,23 +2,34 @@
  * A shard owns the memberships in the rooms of a contiguous range of partitions. Two implementations, one contract
  * suite: inline (same thread) and pooled (a worker thread of its own). The engine is the only caller.
  *
- * Calls take effect in the order in which they are made: what `apply` was given before an `ask` is seen by it.
+ * It follows the log, of each commit the changes in its rooms. Calls take effect in the order in which they are made: what
+ * `follow` was given before an `ask` is seen by it.
  * When a call is refused with UNAVAILABLE, the shard has lost its memberships and refuses every later one too: an
  * answer is whole or it is none.
  */
 import { PublicError } from '../base/errors.js';
-import type { PartitionRange, RoomNo, UserNo } from '../base/ids.js';
+import type { PartitionRange } from '../base/ids.js';
+import type { Names } from '../directory/names.js';
+import type { Follower } from '../log/commit.js';
 import type { LoadedSets, StoredState } from '../store/load.js';
 import type { Progress } from '../store/store.js';
 import type { RoomSums } from './room-sums.js';
 import type { Answers, ShardStats } from './wire.js';
 
-export interface Shard {
+export interface ShardOptions {
+  readonly partitions: PartitionRange;
+  /** Of the rooms. */
+  readonly names: Names;
+  /** Called once, when the shard has failed. */
+  readonly onFailure?: ((reason: string) => void) | undefined;
+}
+
+export interface Shard extends Follower {
   readonly partitions: PartitionRange;
   /** Why the shard cannot answer, or undefined while it can. */
   readonly failure: string | undefined;
   /**
-   * Takes in what a store holds of the shard's partitions: once, and first of all.
+   * Takes in what a store holds of the shard's partitions: once, and first of all. It follows from the next commit on.
    * @param path of the store's file
    * @param expected what the file must still be; else it is refused
    */
@@ -30,12 +41,6 @@ export interface Shard {
    * @returns views of scratch memory that the next call overwrites
    */
   askNow?(questions: Uint32Array): Answers;
-  /** @param changes as wire.ts lays them out; @returns how many changed anything */
-  apply(changes: Uint32Array): Promise<number>;
-  /** @returns how many memberships that ended */
-  forgetUser(user: UserNo): Promise<number>;
-  /** Goes over the users from `first` to `end`. @returns how many memberships that ended */
-  forgetRoom(room: RoomNo, first: number, end: number): Promise<number>;
   /**
    * Who is where, of the users from `first` to `end`.
    * @param rooms only these, ascending; without them all
@@ -44,6 +49,8 @@ export interface Shard {
   list(first: number, end: number, rooms?: Uint32Array): Promise<Uint32Array>;
   /** Adds the users from `first` on, one for each hash, to the sums of their rooms. */
   sum(first: number, hashes: Int32Array, sums: RoomSums): Promise<void>;
+  /** How many are joined to each room of a partition, by its sequence; rooms behind the last one have nobody. */
+  members(partition: number): Promise<Uint32Array>;
   stats(): Promise<ShardStats>;
   close(): Promise<void>;
 }

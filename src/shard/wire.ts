@@ -1,6 +1,6 @@
 /**
- * What travels to a shard and back. Numbers travel as typed arrays, many questions in one; what has structure travels
- * as msgpack. One layout serves the inline and the pooled shard, so one contract suite does too.
+ * What travels to a shard and back. Questions and answers are typed arrays, many in one. One layout serves the inline and the
+ * pooled shard, so one contract suite does too.
  *
  * Questions, in 32-bit words, one after another:
  *   page     [1, start, limit, wantsJson, userCount, users...]
@@ -12,9 +12,9 @@
  * `jsonStart` to the `jsonEnd` of its last room. Where no JSON was asked for, every `jsonEnd` is its `jsonStart`.
  */
 import type { PublicErrorCode } from '../base/errors.js';
-import type { NameChunk } from '../directory/names.js';
+import type { NamesSubscription } from '../directory/names.js';
 import type { LoadedSets, StoredState } from '../store/load.js';
-import type { PartitionRange, RoomNo, UserNo } from '../base/ids.js';
+import type { PartitionRange, UserNo } from '../base/ids.js';
 import type { SharedRoomSums } from './room-sums.js';
 
 export const questionKind = { page: 1, shares: 2 } as const;
@@ -67,14 +67,26 @@ export interface ShardStats {
   readonly memberships: number;
   /** Users of this shard whose rooms are a bitmap. */
   readonly bitmaps: number;
-  readonly bytes: { readonly handles: number; readonly packed: number; readonly bitmaps: number };
+  readonly bytes: {
+    readonly handles: number;
+    readonly packed: number;
+    readonly bitmaps: number;
+    readonly rooms: number;
+  };
 }
 
-/** A task for a worker. `names` is what the room names have grown by since the task before. */
+/** A task for a worker: travels as it is, so what is in it is memory of exactly its size. */
 export type ShardTask =
-  | { readonly kind: 'ask' | 'apply'; readonly numbers: Uint32Array; readonly names: readonly NameChunk[] }
-  | { readonly kind: 'forgetUser'; readonly user: UserNo }
-  | { readonly kind: 'forgetRoom'; readonly room: RoomNo; readonly first: number; readonly end: number }
+  | { readonly kind: 'open'; readonly partitions: PartitionRange; readonly names: NamesSubscription }
+  /** `progress` is shared: how much is done, and of how much. */
+  | {
+      readonly kind: 'load';
+      readonly path: string;
+      readonly expected: StoredState | undefined;
+      readonly progress: Float64Array;
+    }
+  | { readonly kind: 'ask'; readonly questions: Uint32Array }
+  | { readonly kind: 'follow'; readonly changes: Uint32Array }
   | {
       readonly kind: 'list';
       readonly first: number;
@@ -87,14 +99,7 @@ export type ShardTask =
       readonly hashes: Int32Array;
       readonly sums: SharedRoomSums;
     }
-  | { readonly kind: 'open'; readonly partitions: PartitionRange }
-  /** `progress` is shared: how much is done, and of how much. */
-  | {
-      readonly kind: 'load';
-      readonly path: string;
-      readonly expected: StoredState | undefined;
-      readonly progress: Float64Array;
-    }
+  | { readonly kind: 'members'; readonly partition: number }
   | { readonly kind: 'stats' };
 
 /** Errors lose their codes between threads: what was wrong with the store travels as this. */

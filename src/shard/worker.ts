@@ -4,49 +4,50 @@
  * A worker starts empty and answers nothing until it is opened, and it is opened once. So a thread that was started
  * anew in place of one that died cannot pass for it with an empty index.
  */
-import { pack } from 'msgpackr';
 import { assert } from '../base/assert.js';
-import { recordsPerStep } from '../base/limits.js';
-import { roomNames } from '../directory/interner.js';
-import { diskFaultOf } from '../store/disk-fault.js';
+import { recordsPerStep } from './bounds.js';
+import { Names } from '../directory/names.js';
 import type { RoomSetLoad } from '../store/load.js';
+import { importLoad } from './import-load.js';
 import { RoomSums } from './room-sums.js';
 import { ShardCore } from './shard-core.js';
-import { exactCopy, type Answers, type LoadAnswer, type ShardTask } from './wire.js';
+import { exactCopy, type Answers, type LoadAnswer, type ShardStats, type ShardTask } from './wire.js';
 
-const names = roomNames();
-let core: ShardCore | undefined;
+interface Opened {
+  readonly core: ShardCore;
+  readonly names: Names;
+}
+
+let opened: Opened | undefined;
 
 export default function run(
   task: ShardTask,
-): Answers | Uint8Array | Uint32Array | number | Promise<LoadAnswer> {
+): Answers | Uint32Array | number | ShardStats | Promise<LoadAnswer> {
   if (task.kind === 'open') {
-    assert(core === undefined, 'a worker is opened once');
-    core = new ShardCore(task.partitions, names);
+    assert(opened === undefined, 'a worker is opened once');
+    const names = Names.open(task.names);
+    opened = { core: new ShardCore(task.partitions, names), names };
     return 0;
   }
-  assert(core !== undefined, 'a worker that lost its memberships answers nothing');
+  assert(opened !== undefined, 'a worker that lost its memberships answers nothing');
+  const { core, names } = opened;
   switch (task.kind) {
     case 'load':
       return load(core, task);
     case 'ask':
-      names.adopt(task.names);
-      return exactCopy(core.ask(task.numbers));
-    case 'apply':
-      names.adopt(task.names);
-      return core.apply(task.numbers);
-    case 'forgetUser':
-      return core.membership.forgetUser(task.user);
-    case 'forgetRoom':
-      return core.membership.forgetRoom(task.room, task.first, task.end);
+      names.renew();
+      return exactCopy(core.ask(task.questions));
+    case 'follow':
+      return core.apply(task.changes);
     case 'list':
       return core.membership.list(task.first, task.end, task.rooms);
     case 'sum':
       core.membership.sum(task.first, task.hashes, RoomSums.from(task.sums));
       return 0;
+    case 'members':
+      return core.rooms.members(task.partition);
     case 'stats':
-      // A copy, for the same reason as `exactCopy`.
-      return Uint8Array.from(pack(core.stats()));
+      return core.stats();
   }
 }
 
@@ -54,9 +55,10 @@ async function load(
   core: ShardCore,
   { path, expected, progress }: ShardTask & { kind: 'load' },
 ): Promise<LoadAnswer> {
+  const { RoomSetLoad, diskFaultOf } = await importLoad();
   let load: RoomSetLoad | undefined;
   try {
-    load = core.load(path, expected);
+    load = new RoomSetLoad(path, core.partitions, core.membership, expected);
     progress[1] = load.total;
     // Nobody asks before it is loaded, so there is nobody to let in between.
     while (load.step(recordsPerStep)) progress[0] = load.done;

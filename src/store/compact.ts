@@ -12,7 +12,7 @@ import { Compactor } from './compactor.js';
 import { checkSpace, findStore, removeUnfinished, syncDirectory, unfinishedPath } from './data-directory.js';
 import { diskFaultOf } from './disk-fault.js';
 import { checkFormat } from './identity.js';
-import { userCountAt } from './layout.js';
+import { userCountAt } from '../directory/name-counts.js';
 import { Environment } from './lmdb.js';
 import { readNameCounts } from './name-blocks.js';
 import { checkOwner, openOwned, release } from './owner.js';

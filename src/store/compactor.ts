@@ -10,17 +10,11 @@ import { nameBytesMax, pageTokenLifetimeMs } from '../base/limits.js';
 import { wordsOf as wordsOfName } from '../directory/encoder.js';
 import { lengthMask } from '../directory/names.js';
 import { portableBytes, writePortable } from '../sets/portable.js';
-import {
-  cursorKey,
-  nameCountsLength,
-  namesPerBlock,
-  roomBlockKey,
-  partitionOfRoomBlock,
-  userBlockKey,
-  userCountAt,
-} from './layout.js';
+import { nameCountsLength, userCountAt } from '../directory/name-counts.js';
+import { cursorKey, namesPerBlock, roomBlockKey, partitionOfRoomBlock, userBlockKey } from './layout.js';
 import type { Environment, Snapshot, Table } from './lmdb.js';
 import { putNameCounts, readNameCounts } from './name-blocks.js';
+import { lastCommit } from './read-recent.js';
 import { RoomSetWriter } from './room-set-writer.js';
 import { StateReader } from './state-reader.js';
 import { wordsOf } from './words.js';
@@ -161,6 +155,8 @@ export class Compactor {
       this.#next.putMeta('identity', { epoch, tokenKey: Buffer.from(identity.tokenKey) });
       this.#next.putMeta('earlier', [...earlier, { epoch: identity.epoch, endedAtMs: nowMs, kept }]);
       this.#next.putMeta('counts', { memberships: this.memberships, users: this.users });
+      // All commits are folded, and numbers go on.
+      this.#next.putMeta('log', { first: lastCommit(old, this.#snapshot) + 1 });
       for (const [name, value] of cursors) this.#next.putBytes(name, value);
     });
   }

@@ -10,7 +10,7 @@
  * Cost: three atomic operations a transaction.
  */
 import { writeSync } from 'node:fs';
-import { exitWaitMs } from '../base/limits.js';
+import { exitWaitMs } from './bounds.js';
 
 const free = 0;
 const inside = 1;

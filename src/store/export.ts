@@ -4,7 +4,7 @@
  */
 import { roomNames, userNames } from '../directory/interner.js';
 import { checkFormat } from './identity.js';
-import { userCountAt } from './layout.js';
+import { userCountAt } from '../directory/name-counts.js';
 import { Environment } from './lmdb.js';
 import { readNameCounts } from './name-blocks.js';
 import { readNames } from './restore-names.js';

@@ -6,7 +6,7 @@ import type { RandomBytes } from '../base/clock.js';
 import { PublicError } from '../base/errors.js';
 import { firstRoomOf, partitionOf, roomNoEnd, type RoomNo } from '../base/ids.js';
 import { portableCount, portableFault, readPortable } from '../sets/portable.js';
-import { programName, storeFormat, type StoredEarlierEpoch } from './layout.js';
+import { programName, storeFormat, storeFormatMin, type StoredEarlierEpoch } from './layout.js';
 import { otherProgramsFile, type Environment } from './lmdb.js';
 import type { EarlierEpoch, Identity } from './store.js';
 
@@ -16,6 +16,7 @@ export function newMeta(environment: Environment, random: RandomBytes): void {
   environment.putMeta('identity', { epoch: random(4).readUInt32BE(), tokenKey: random(32) });
   environment.putMeta('earlier', []);
   environment.putMeta('counts', { memberships: 0, users: 0 });
+  environment.putMeta('log', { first: 1 });
 }
 
 /** @throws PublicError INVALID: what this version cannot read; nothing has been changed */
@@ -28,12 +29,23 @@ export function checkFormat(environment: Environment): void {
       `${environment.path} has the format ${stored.format}, and this version reads up to ${storeFormat}: run the version that wrote it, or a newer one`,
     );
   }
-  if (stored.format !== storeFormat) {
+  if (stored.format < storeFormatMin) {
     throw new PublicError(
       'INVALID',
       `${environment.path} has the format ${stored.format}, which this version does not read any more: export it with the version that wrote it, and import that`,
     );
   }
+}
+
+/** Makes a store of an earlier format one of this format. Only inside `Environment.write`, by who owns the store. */
+export function carryOver(environment: Environment): void {
+  const stored = environment.getMeta('format');
+  if (stored === undefined || stored.format === storeFormat) return;
+  // Format 1 numbered commits, too, but began again at 0 when none was left.
+  const scan = environment.recent.scan({});
+  environment.putMeta('log', { first: scan.next() ?? 1 });
+  scan.close();
+  environment.putMeta('format', { ...stored, format: storeFormat });
 }
 
 export function identityOf(environment: Environment): Identity {

@@ -4,10 +4,12 @@
  *
  * Invariant I2: a batch and its cursor commit together or not at all. So everything is in one LMDB environment.
  */
-import { partitionCount } from '../base/ids.js';
-
-/** The format that this version writes, and the only one that it reads so far. */
-export const storeFormat = 1;
+/**
+ * The format that this version writes. It reads the one before, too, and carries it over when it opens a store to write.
+ * Format 2 has the key `log` in `meta`, and commits without a change in `recent`; nothing else is different.
+ */
+export const storeFormat = 2;
+export const storeFormatMin = 1;
 
 /** The environment's file in the data directory; LMDB puts its lock file beside it, with `-lock` behind the name. */
 export const storeFileName = 'index.mdb';
@@ -43,10 +45,6 @@ export function partitionOfRoomBlock(key: number): number {
 export function blockOfRoomBlock(key: number): number {
   return key & (2 ** roomBlockBits - 1);
 }
-
-/** Places in the array of how many names there are: a partition's rooms at its number, users behind them. */
-export const userCountAt = partitionCount;
-export const nameCountsLength = partitionCount + 1;
 
 /**
  * Key of a user's rooms in one partition, for users who have a record for each: user (u32, big-endian), then partition. So
@@ -106,6 +104,12 @@ export interface StoredOwner {
   readonly started: string;
 }
 
+/** Where the numbered log of commits stands. */
+export interface StoredLog {
+  /** The first number that `recent` has, or will have: what is below is folded into the room sets. */
+  readonly first: number;
+}
+
 export interface StoredFormat {
   readonly program: string;
   readonly format: number;
@@ -118,6 +122,7 @@ export interface Meta {
   /** Oldest first. */
   earlier: readonly StoredEarlierEpoch[];
   counts: StoredCounts;
+  log: StoredLog;
   owner: StoredOwner;
 }
 

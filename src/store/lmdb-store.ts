@@ -4,24 +4,25 @@
  */
 import { renameSync } from 'node:fs';
 import { dirname } from 'node:path';
+import type { MessagePort } from 'node:worker_threads';
 import { assert } from '../base/assert.js';
 import { systemRandom, type RandomBytes } from '../base/clock.js';
 import { PublicError, messageOf } from '../base/errors.js';
-import { partitionCount, type RoomNo, type UserNo } from '../base/ids.js';
-import { changesPerFoldMax, changesPerFoldMin, storeSilenceMaxMs } from '../base/limits.js';
+import { changesPerFoldMax, changesPerFoldMin, storeSilenceMaxMs } from './bounds.js';
 import { WorkerThread, workerUrl } from '../base/worker-thread.js';
-import type { Interner } from '../directory/interner.js';
-import { NameGrowth } from '../directory/names.js';
+import type { Directory } from '../directory/directory.js';
+import type { Draft } from '../log/commit.js';
 import { prepareDirectory, removeUnfinished, syncDirectory, unfinishedPath } from './data-directory.js';
 import { diskFaultOf, isReadOnlyDisk, publicErrorOf } from './disk-fault.js';
 import { ExitGate } from './exit-gate.js';
 import { checkFormat, identityOf, newMeta } from './identity.js';
-import { cursorKey, nameCountsLength, userCountAt } from './layout.js';
+import { cursorKey } from './layout.js';
 import { Environment } from './lmdb.js';
 import type { StoredState } from './load.js';
 import { forgetOwner, openOwned, removeOwner } from './owner.js';
+import { lastCommit } from './read-recent.js';
 import { restoreNames } from './restore-names.js';
-import type { Identity, Progress, Store, StoreBatch } from './store.js';
+import type { Identity, Progress, Store } from './store.js';
 import type { StoreLimits } from './store-writer.js';
 import type { WriterAnswer, WriterTask } from './writer-thread.js';
 
@@ -47,8 +48,6 @@ interface Settings {
 interface Writer {
   readonly thread: WorkerThread<WriterTask>;
   readonly gate: ExitGate;
-  readonly users: NameGrowth;
-  readonly rooms: NameGrowth;
 }
 
 export class LmdbStore implements Store {
@@ -57,14 +56,12 @@ export class LmdbStore implements Store {
   failure: string | undefined;
   lostTo: string | undefined;
   debt = 0;
+  last = 0;
   readonly #environment: Environment;
   readonly #instance: string;
   readonly #settings: Settings;
-  #users: Interner<UserNo> | undefined;
-  #rooms: Interner<RoomNo> | undefined;
+  #directory: Directory | undefined;
   #writer: Writer | undefined;
-  /** How many names of each kind are stored. */
-  #stored = new Uint32Array(nameCountsLength);
   #closing: Promise<void> | undefined;
   /** Whether its thread was given up without a word. */
   #isSilent = false;
@@ -127,34 +124,21 @@ export class LmdbStore implements Store {
     return this.#environment.getBytes(cursorKey(source));
   }
 
-  async restoreNames(
-    users: Interner<UserNo>,
-    rooms: Interner<RoomNo>,
-    onProgress: Progress = () => undefined,
-  ): Promise<void> {
-    this.#users = users;
-    this.#rooms = rooms;
-    await restoreNames(this.#environment, users, rooms, onProgress);
-    this.#stored = this.#nameCounts();
+  async restoreNames(directory: Directory, onProgress: Progress = () => undefined): Promise<void> {
+    this.#directory = directory;
+    await restoreNames(this.#environment, directory.users, directory.rooms, onProgress);
+    this.last = lastCommit(this.#environment);
     // Now, so that the first commit does not wait for a thread to start.
     if (this.failure === undefined) await this.#openWriter();
   }
 
-  async commit({ changes, isSorted, cursors }: StoreBatch): Promise<void> {
-    const counts = this.#nameCounts();
-    const isGrown = counts.some((count, at) => count !== this.#stored[at]);
-    await this.#run((writer) => ({
-      kind: 'commit',
-      commit: { changes, isSorted, cursors, nameCounts: isGrown ? counts : undefined },
-      userChunks: writer.users.take(),
-      roomChunks: writer.rooms.take(),
-    }));
-    this.#stored = counts;
+  async commit(draft: Draft): Promise<number> {
+    return (await this.#run({ kind: 'commit', draft })).last;
   }
 
   async settle(): Promise<void> {
     const changesMax = Math.min(changesPerFoldMax, Math.max(changesPerFoldMin, this.debt));
-    await this.#run(() => ({ kind: 'fold', changesMax }));
+    await this.#run({ kind: 'fold', changesMax });
   }
 
   async close(): Promise<void> {
@@ -184,13 +168,13 @@ export class LmdbStore implements Store {
     await this.#environment.close();
   }
 
-  async #run(makeTask: (writer: Writer) => WriterTask): Promise<void> {
+  async #run(task: WriterTask): Promise<WriterAnswer> {
     if (this.failure !== undefined) throw new PublicError('UNAVAILABLE', this.failure);
     let answer: WriterAnswer;
     try {
       // Another one, when the last one died with nothing to do.
       const writer = this.#writer ?? (await this.#openWriter());
-      answer = await this.#ask(writer.thread, makeTask(writer));
+      answer = await this.#ask(writer.thread, task);
     } catch (error) {
       if (error instanceof PublicError) throw error;
       // It may have died in a transaction: then LMDB lets nobody in this process begin another one, and waits for ever.
@@ -200,13 +184,18 @@ export class LmdbStore implements Store {
       throw new PublicError('UNAVAILABLE', this.failure, { cause: error });
     }
     this.debt = answer.debt;
+    this.last = answer.last;
     this.lostTo = answer.fault?.isLost === true ? answer.fault.message : undefined;
-    if (answer.fault === undefined) return;
+    if (answer.fault === undefined) return answer;
     if (answer.fault.isFinal) this.failure = answer.fault.message;
     throw publicErrorOf(answer.fault);
   }
 
-  async #ask(thread: WorkerThread<WriterTask>, task: WriterTask): Promise<WriterAnswer> {
+  async #ask(
+    thread: WorkerThread<WriterTask>,
+    task: WriterTask,
+    ports: readonly MessagePort[] = [],
+  ): Promise<WriterAnswer> {
     const { silenceMaxMs } = this.#settings;
     let timer: NodeJS.Timeout | undefined;
     const silence = new Promise<never>((_, reject) => {
@@ -222,15 +211,17 @@ export class LmdbStore implements Store {
       timer = setTimeout(() => (timer = setTimeout(giveUp, answerMomentMs)), silenceMaxMs);
     });
     try {
-      return await Promise.race([thread.run<WriterAnswer>(task), silence]);
+      return await Promise.race([thread.run<WriterAnswer>(task, ports), silence]);
     } finally {
       clearTimeout(timer);
     }
   }
 
   async #openWriter(): Promise<Writer> {
-    if (this.#users === undefined || this.#rooms === undefined)
+    if (this.#directory === undefined)
       throw new PublicError('UNAVAILABLE', 'the names of the store are not read yet');
+    const users = this.#directory.users.names.subscribe();
+    const rooms = this.#directory.rooms.names.subscribe();
     const gate = new ExitGate();
     const thread = new WorkerThread<WriterTask>({
       url: workerUrl('store/writer-thread', import.meta.url),
@@ -241,34 +232,26 @@ export class LmdbStore implements Store {
         if (!this.#isSilent) gate.close();
       },
     });
-    const { fault } = await this.#ask(thread, {
-      kind: 'open',
-      path: this.path,
-      instance: this.#instance,
-      limits: this.#settings.limits,
-      gate: gate.memory,
-    });
+    const { fault } = await this.#ask(
+      thread,
+      {
+        kind: 'open',
+        path: this.path,
+        instance: this.#instance,
+        limits: this.#settings.limits,
+        gate: gate.memory,
+        users,
+        rooms,
+      },
+      [users.growth.port, rooms.growth.port],
+    );
     if (fault !== undefined) {
       await thread.close(fault.message);
       gate.close();
       throw publicErrorOf(fault);
     }
-    this.#writer = {
-      thread,
-      gate,
-      users: new NameGrowth(this.#users.names),
-      rooms: new NameGrowth(this.#rooms.names),
-    };
+    this.#writer = { thread, gate };
     return this.#writer;
-  }
-
-  #nameCounts(): Uint32Array<ArrayBuffer> {
-    const counts = new Uint32Array(nameCountsLength);
-    if (this.#users === undefined || this.#rooms === undefined) return counts;
-    for (let lane = 0; lane < partitionCount; lane += 1) counts[lane] = this.#rooms.names.countOf(lane);
-    // Nobody has the first number of users, and no name.
-    counts[userCountAt] = this.#users.names.countOf(0) - 1;
-    return counts;
   }
 }
 

@@ -67,6 +67,12 @@ export class Table<Key extends number | Uint8Array> {
     return (this.#database.getStats() as { entryCount: number }).entryCount;
   }
 
+  /** The highest key, or undefined when there is none. */
+  lastKey(snapshot?: Snapshot): Key | undefined {
+    const [last] = this.#database.getKeys({ reverse: true, limit: 1, ...optionsOf(snapshot) });
+    return last;
+  }
+
   /** Reads the value of a key. @returns whether there is one */
   get(key: Key, snapshot?: Snapshot): boolean {
     return this.#database.get(key, optionsOf(snapshot)) !== undefined;

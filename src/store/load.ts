@@ -15,12 +15,13 @@ import {
   type PartitionRange,
   type UserNo,
 } from '../base/ids.js';
-import { isJoin, roomOf, userAt, wordAt, wordsPerChange } from '../log/changes.js';
+import { roomOf, userAt, wordAt, wordsPerChange } from '../log/changes.js';
 import { portableCount, readPortable } from '../sets/portable.js';
-import { partitionOfPartKey, partsMarkBytes, userCountAt, userOfPartKey } from './layout.js';
+import { userCountAt } from '../directory/name-counts.js';
+import { partitionOfPartKey, partsMarkBytes, userOfPartKey } from './layout.js';
 import { Environment, type Scan, type Snapshot } from './lmdb.js';
 import { readNameCounts } from './name-blocks.js';
-import { recentFault } from './read-recent.js';
+import { lastCommit, recentFault } from './read-recent.js';
 import { wordsOf } from './words.js';
 
 const sequenceMask = 2 ** sequenceBits - 1;
@@ -39,6 +40,8 @@ export interface LoadedSets {
   readonly users: Uint32Array;
   /** How many rooms of its partitions have members. */
   readonly rooms: number;
+  /** The last commit that is in it. */
+  readonly last: number;
 }
 
 /** What the file must still be: its numbers mean something else when it was compacted or taken over by another process. */
@@ -55,21 +58,19 @@ export class RoomSetLoad {
   readonly #sink: RoomSetSink;
   readonly #firstRoom: number;
   readonly #roomsEnd: number;
-  /** How many names there are, as layout.ts counts them. */
+  /** How many names there are. */
   readonly #counts: Uint32Array;
   /** The user whose records are being read, and the rooms so far: the first `#count`. */
   #user = 0;
   #rooms = new Uint32Array(1024);
   #count = 0;
-  /** Rooms that have been seen, of the partitions by sequence: bit s of word s/32. */
-  readonly #seen = Array.from({ length: partitionCount }, () => new Uint32Array(0));
-  /** How many have. */
-  roomsSeen = 0;
   /** What is left to read, in order. */
   readonly #tables: { scan: Scan<unknown>; take: (key: never) => void }[];
   /** Records that have been read. */
   done = 0;
   readonly total: number;
+  /** The last commit of what is read. */
+  readonly last: number;
 
   /** @throws PublicError UNAVAILABLE when the file is not in the expected state any more */
   constructor(path: string, partitions: PartitionRange, sink: RoomSetSink, expected?: StoredState) {
@@ -81,6 +82,7 @@ export class RoomSetLoad {
     this.#firstRoom = firstRoomOf(partitions.first);
     this.#roomsEnd = partitions.end === partitionCount ? roomNoEnd + 1 : firstRoomOf(partitions.end);
     this.#counts = readNameCounts(this.#environment, this.#snapshot);
+    this.last = lastCommit(this.#environment, this.#snapshot);
     const { users, parts, recent } = this.#environment;
     this.total = users.count + parts.count + recent.count;
     const userScan = users.scan({}, this.#snapshot);
@@ -164,7 +166,7 @@ export class RoomSetLoad {
       const room = this.#rooms[index];
       if (room <= previous) throw this.#damaged();
       previous = room;
-      this.#see(room);
+      this.#checkName(room);
     }
     this.#sink.restore(this.#user as UserNo, this.#rooms, count);
   }
@@ -177,20 +179,8 @@ export class RoomSetLoad {
     );
   }
 
-  #see(room: number): void {
-    const partition = room >>> sequenceBits;
-    const sequence = room & sequenceMask;
-    if (sequence >= this.#counts[partition]) throw this.#damaged();
-    let seen = this.#seen[partition];
-    if (sequence >>> 5 >= seen.length) {
-      seen = new Uint32Array(Math.max(64, (sequence >>> 5) * 2));
-      seen.set(this.#seen[partition]);
-      this.#seen[partition] = seen;
-    }
-    const bit = 1 << (sequence & 31);
-    if ((seen[sequence >>> 5] & bit) !== 0) return;
-    seen[sequence >>> 5] |= bit;
-    this.roomsSeen += 1;
+  #checkName(room: number): void {
+    if ((room & sequenceMask) >= this.#counts[room >>> sequenceBits]) throw this.#damaged();
   }
 
   #takeRecent({ bytes, length }: Scan<number>): void {
@@ -202,7 +192,6 @@ export class RoomSetLoad {
       const word = wordAt(words, at);
       const partition = partitionOf(roomOf(word));
       if (partition < first || partition >= end) continue;
-      if (isJoin(word)) this.#see(roomOf(word));
       words[kept++] = userAt(words, at);
       words[kept++] = word;
     }

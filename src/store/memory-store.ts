@@ -4,7 +4,8 @@
  */
 import { systemRandom, type RandomBytes } from '../base/clock.js';
 import { PublicError } from '../base/errors.js';
-import type { Identity, Store, StoreBatch } from './store.js';
+import type { Draft } from '../log/commit.js';
+import type { Identity, Store } from './store.js';
 
 export class MemoryStore implements Store {
   readonly identity: Identity;
@@ -14,6 +15,7 @@ export class MemoryStore implements Store {
   readonly debt = 0;
   readonly bytes = 0;
   failure: string | undefined;
+  last = 0;
   readonly #cursors = new Map<string, Uint8Array>();
 
   constructor(random: RandomBytes = systemRandom) {
@@ -28,9 +30,11 @@ export class MemoryStore implements Store {
     // There were none before this process.
   }
 
-  async commit({ cursors = [] }: StoreBatch): Promise<void> {
+  async commit({ cursors }: Draft): Promise<number> {
     if (this.failure !== undefined) throw new PublicError('UNAVAILABLE', this.failure);
     for (const { source, value } of cursors) this.#cursors.set(source, Uint8Array.from(value));
+    this.last += 1;
+    return this.last;
   }
 
   async settle(): Promise<void> {

@@ -2,20 +2,21 @@
  * Names in the store: blocks of `namesPerBlock` names of consecutive numbers, as `Names` has them in memory (encoder.ts),
  * one behind the other. A new name rewrites the last block of its lane.
  *
- * The writer keeps count of what is stored. Each commit carries how many names there are by now, so what a failed commit
- * left out goes with the next one.
+ * The writer keeps count of what is stored. Each commit says how many names there are with it, so what a failed commit
+ * left out is new with the next one.
  */
 import { sequenceBits } from '../base/ids.js';
 import { nameBytesMax } from '../base/limits.js';
 import { wordsOf } from '../directory/encoder.js';
 import type { Names } from '../directory/names.js';
-import { nameCountsLength, namesPerBlock, roomBlockKey, userBlockKey, userCountAt } from './layout.js';
+import { nameCountsLength, userCountAt, type NameCounts } from '../directory/name-counts.js';
+import { namesPerBlock, roomBlockKey, userBlockKey } from './layout.js';
 import type { Environment, Snapshot, Table } from './lmdb.js';
 
 const nameCountsName = 'name_counts';
 
-/** How many names of each kind are stored, in the order of `userCountAt`. */
-export function readNameCounts(environment: Environment, snapshot?: Snapshot): Uint32Array {
+/** How many names of each kind are stored. */
+export function readNameCounts(environment: Environment, snapshot?: Snapshot): NameCounts {
   const counts = new Uint32Array(nameCountsLength);
   const stored = environment.getBytes(nameCountsName, snapshot);
   // Copied, because what is stored need not begin at a whole word.
@@ -24,7 +25,7 @@ export function readNameCounts(environment: Environment, snapshot?: Snapshot): U
 }
 
 /** Only inside `Environment.write`. */
-export function putNameCounts(environment: Environment, counts: Uint32Array): void {
+export function putNameCounts(environment: Environment, counts: NameCounts): void {
   environment.putBytes(nameCountsName, new Uint8Array(counts.slice().buffer));
 }
 
@@ -33,7 +34,7 @@ export class NameBlocks {
   readonly #users: Names;
   readonly #rooms: Names;
   readonly #block = new Uint32Array(namesPerBlock * wordsOf(nameBytesMax));
-  #stored: Uint32Array;
+  #stored: NameCounts;
 
   constructor(environment: Environment, users: Names, rooms: Names) {
     this.#environment = environment;
@@ -42,9 +43,12 @@ export class NameBlocks {
     this.#stored = readNameCounts(environment);
   }
 
-  /** Only inside `Environment.write`, and `stored` after it. @param counts how many there are by now */
-  write(counts: Uint32Array): void {
+  /** Writes those that are new. Only inside `Environment.write`, and `stored` after it. @param counts how many there are by now */
+  write(counts: NameCounts): void {
     const stored = this.#stored;
+    if (counts.every((count, at) => count === stored[at])) return;
+    this.#users.renew();
+    this.#rooms.renew();
     const { userNames, roomNames } = this.#environment;
     // Users begin at 1: the n-th has the number n.
     this.#writeLane(userNames, this.#users, 1, stored[userCountAt], counts[userCountAt], userBlockKey);
@@ -64,7 +68,7 @@ export class NameBlocks {
   }
 
   /** What `write` was given is on the disk. */
-  stored(counts: Uint32Array): void {
+  stored(counts: NameCounts): void {
     this.#stored = counts;
   }
 

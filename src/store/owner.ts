@@ -11,6 +11,7 @@ import { hostname } from 'node:os';
 import { dirname } from 'node:path';
 import { PublicError } from '../base/errors.js';
 import { removeUnfinished } from './data-directory.js';
+import { carryOver } from './identity.js';
 import type { StoredOwner } from './layout.js';
 import { Environment } from './lmdb.js';
 
@@ -33,6 +34,7 @@ export async function openOwned(
     check(environment);
     environment.write(() => {
       takeOver(environment, makeOwner(instance));
+      carryOver(environment);
       if (fileOf(path) === file) return;
       throw new PublicError('UNAVAILABLE', `${path} was replaced while it was being opened: start again`);
     });

@@ -1,38 +1,53 @@
-/** The changes that are not folded in yet, commit by commit, none of them of what has no name. */
+/**
+ * The log's tail: the commits that are not folded into the room sets yet, by ascending number, none left out. None of their
+ * changes is of what has no name.
+ */
 import { PublicError } from '../base/errors.js';
 import { firstRoomOf, partitionOf } from '../base/ids.js';
+import { userCountAt, type NameCounts } from '../directory/name-counts.js';
 import { roomOf, userAt, wordAt, wordsPerChange } from '../log/changes.js';
-import { userCountAt } from './layout.js';
 import type { Environment, Snapshot } from './lmdb.js';
 import { readNameCounts } from './name-blocks.js';
 import { wordsOf } from './words.js';
 
 export interface RecentCommit {
-  readonly commit: number;
+  readonly number: number;
   /** As log/changes.ts lays them out. */
   readonly changes: Uint32Array;
 }
 
-/** @throws PublicError DAMAGED */
-export function* readRecent(environment: Environment, snapshot?: Snapshot): Generator<RecentCommit> {
+/**
+ * @param from the first number that is wanted; without it all that there are
+ * @throws PublicError DAMAGED
+ */
+export function* readRecent(
+  environment: Environment,
+  snapshot?: Snapshot,
+  from?: number,
+): Generator<RecentCommit> {
   const counts = readNameCounts(environment, snapshot);
-  const scan = environment.recent.scan({}, snapshot);
-  for (let commit = scan.next(); commit !== undefined; commit = scan.next()) {
+  const scan = environment.recent.scan(from === undefined ? {} : { start: from }, snapshot);
+  for (let number = scan.next(); number !== undefined; number = scan.next()) {
     const changes = wordsOf(scan.bytes, scan.length);
     const fault = recentFault(changes, scan.length, counts);
     if (fault !== undefined) {
       throw new PublicError(
         'DAMAGED',
-        `${environment.path} is damaged: commit ${commit}: ${fault}; put a backup in its place`,
+        `${environment.path} is damaged: commit ${number}: ${fault}; put a backup in its place`,
       );
     }
-    yield { commit, changes };
+    yield { number, changes };
   }
 }
 
-/** @param counts of names, as layout.ts has them */
-export function recentFault(changes: Uint32Array, bytes: number, counts: Uint32Array): string | undefined {
-  if (bytes === 0 || bytes % 8 !== 0) return `it has ${bytes} bytes`;
+/** The number of the last commit; 0 when there was none yet. */
+export function lastCommit(environment: Environment, snapshot?: Snapshot): number {
+  const last = environment.recent.lastKey(snapshot);
+  return last ?? (environment.getMeta('log', snapshot)?.first ?? 1) - 1;
+}
+
+export function recentFault(changes: Uint32Array, bytes: number, counts: NameCounts): string | undefined {
+  if (bytes % 8 !== 0) return `it has ${bytes} bytes`;
   for (let at = 0; at < changes.length; at += wordsPerChange) {
     const user = userAt(changes, at);
     const room = roomOf(wordAt(changes, at));

@@ -6,7 +6,8 @@
  */
 import { partitionCount, roomNoEnd } from '../base/ids.js';
 import { portableCount, readPortable } from '../sets/portable.js';
-import { partKeyBytes, partsMarkBytes, userCountAt, writePartKey } from './layout.js';
+import { userCountAt } from '../directory/name-counts.js';
+import { partKeyBytes, partsMarkBytes, writePartKey } from './layout.js';
 import type { Environment, Scan, Snapshot, Table } from './lmdb.js';
 import { mergeChanges } from './merge-changes.js';
 import { readNameCounts } from './name-blocks.js';

@@ -2,7 +2,8 @@
  * What writes the store, in the order of its calls: commits of batches, and the folding of what was committed into the
  * room sets. Synchronous: it runs in a thread of its own (writer-thread.ts), and in whatever has the store for itself.
  *
- * A commit writes the changes one behind the other into the table `recent`: a few pages, whatever the number of users.
+ * A commit writes its changes under its number into the table `recent`, the tail of the log: a few pages, whatever the number
+ * of users.
  * Writing a room set means writing a page of four kilobytes, and random users have a page each: on the disk of
  * native-notes.md that is 65,000 changes a second, and every small writer waits behind a large one. So changes are
  * collected in generations of `recentChangesMax` (StoreLimits) and folded in by ascending user, when several fall on a page.
@@ -15,29 +16,16 @@
  */
 import { PublicError } from '../base/errors.js';
 import type { Names } from '../directory/names.js';
-import { cursorKey, userCountAt, type StoredCounts } from './layout.js';
+import { userCountAt } from '../directory/name-counts.js';
+import { changeCount, wordAt, userAt, wordsPerChange } from '../log/changes.js';
+import type { Draft } from '../log/commit.js';
+import { cursorKey, type StoredCounts } from './layout.js';
 import type { Environment } from './lmdb.js';
 import { NameBlocks, readNameCounts } from './name-blocks.js';
 import { checkOwner } from './owner.js';
-import { readRecent } from './read-recent.js';
+import { lastCommit, readRecent } from './read-recent.js';
 import { RecentChanges, type SortedChanges } from './recent-changes.js';
 import { RoomSetRecords } from './room-set-records.js';
-
-/** How far a source has been read, under its name. */
-export interface StoredCursor {
-  readonly source: string;
-  readonly value: Uint8Array;
-}
-
-export interface Commit {
-  /** As log/changes.ts lays them out. */
-  readonly changes: Uint32Array;
-  /** Whether they are by ascending user and room, each pair once. */
-  readonly isSorted?: boolean | undefined;
-  /** How many names there are by now, as layout.ts counts them; undefined when there are none since the commit before. */
-  readonly nameCounts?: Uint32Array | undefined;
-  readonly cursors?: readonly StoredCursor[] | undefined;
-}
 
 /** What a store may take. */
 export interface StoreLimits {
@@ -90,6 +78,7 @@ export class StoreWriter {
   readonly #records: RoomSetRecords;
   #counts: StoredCounts;
   #userCount: number;
+  #last: number;
   #collected: Generation;
   /** What is being folded, and how far it has come. */
   #folding: Generation | undefined;
@@ -110,11 +99,17 @@ export class StoreWriter {
     this.#records = new RoomSetRecords(environment);
     this.#counts = environment.getMeta('counts') ?? { memberships: 0, users: 0 };
     this.#userCount = readNameCounts(environment)[userCountAt];
+    this.#last = lastCommit(environment);
     this.#collected = this.#readRecent();
   }
 
-  /** @throws PublicError FULL, UNAVAILABLE, and what the disk answers; nothing is written then */
-  commit({ changes, isSorted = false, nameCounts, cursors = [] }: Commit): void {
+  /** The number of the last commit; 0 when there was none yet. */
+  get last(): number {
+    return this.#last;
+  }
+
+  /** @returns its number. @throws PublicError FULL, UNAVAILABLE, and what the disk answers; nothing is written then */
+  commit({ changes, isSorted, names, cursors }: Draft): number {
     const { bytes } = this.#environment;
     const { bytesMax } = this.#limits;
     if (bytes >= bytesMax) {
@@ -124,27 +119,35 @@ export class StoreWriter {
       );
     }
     const { recent } = this.#environment;
-    const number = this.#collected.commitsEnd;
+    const number = this.#last + 1;
     // Several users fall on a page when they come in order, and nothing older is left to be folded after these.
-    const isFolded = isSorted && this.#folding === undefined && this.#collected.changes.count === 0;
+    const isFolded =
+      isSorted && changes.length > 0 && this.#folding === undefined && this.#collected.changes.count === 0;
     this.#write(() => {
-      if (nameCounts !== undefined) this.#names.write(nameCounts);
-      if (isFolded) this.#foldSorted(changes);
-      else if (changes.length > 0)
-        recent.put(number, new Uint8Array(changes.buffer, changes.byteOffset, changes.byteLength));
+      this.#names.write(names);
+      if (isFolded) {
+        this.#foldSorted(changes);
+        // Those that are there have no change.
+        for (let earlier = this.#collected.firstCommit; earlier < number; earlier += 1)
+          recent.remove(earlier);
+        this.#environment.putMeta('log', { first: number + 1 });
+      } else recent.put(number, new Uint8Array(changes.buffer, changes.byteOffset, changes.byteLength));
       for (const { source, value } of cursors) this.#environment.putBytes(cursorKey(source), value);
     });
-    if (nameCounts !== undefined) {
-      this.#names.stored(nameCounts);
-      this.#userCount = nameCounts[userCountAt];
+    this.#last = number;
+    this.#names.stored(names);
+    this.#userCount = names[userCountAt];
+    if (isFolded) {
+      this.#addCounts();
+      this.#collected = new Generation(this.#userCount, number + 1);
+      return number;
     }
-    if (isFolded) this.#addCounts();
-    if (isFolded || changes.length === 0) return;
     this.#collected.changes.add(changes);
-    this.#collected.commitsEnd += 1;
+    this.#collected.commitsEnd = number + 1;
     this.#beginFolding();
     if (this.#folding !== undefined)
-      this.#debt += Math.ceil(foldingPace * (changes.length / 2 + 1 / commitsShare));
+      this.#debt += Math.ceil(foldingPace * (changeCount(changes) + 1 / commitsShare));
+    return number;
   }
 
   /** Changes that are to be folded before the next large commit. */
@@ -180,12 +183,13 @@ export class StoreWriter {
   }
 
   #foldSorted(changes: Uint32Array): void {
-    const words = new Uint32Array(changes.length / 2);
-    for (let index = 0; index < words.length; index += 1) words[index] = changes[index * 2 + 1];
+    const words = new Uint32Array(changeCount(changes));
+    for (let index = 0; index < words.length; index += 1)
+      words[index] = wordAt(changes, index * wordsPerChange);
     for (let from = 0; from < words.length;) {
-      const user = changes[from * 2];
+      const user = userAt(changes, from * wordsPerChange);
       let end = from + 1;
-      while (end < words.length && changes[end * 2] === user) end += 1;
+      while (end < words.length && userAt(changes, end * wordsPerChange) === user) end += 1;
       this.#records.fold(user, words, from, end);
       from = end;
     }
@@ -215,12 +219,12 @@ export class StoreWriter {
   /** What an earlier process left unfolded. */
   #readRecent(): Generation {
     let generation: Generation | undefined;
-    for (const { commit, changes } of readRecent(this.#environment)) {
-      generation ??= new Generation(this.#userCount, commit);
+    for (const { number, changes } of readRecent(this.#environment)) {
+      generation ??= new Generation(this.#userCount, number);
       generation.changes.add(changes);
-      generation.commitsEnd = commit + 1;
+      generation.commitsEnd = number + 1;
     }
-    return generation ?? new Generation(this.#userCount, 0);
+    return generation ?? new Generation(this.#userCount, this.#last + 1);
   }
 
   #beginFolding(): void {
@@ -272,6 +276,7 @@ export class StoreWriter {
       position.removed += 1;
       removed += 1;
     }
+    if (removed > 0) this.#environment.putMeta('log', { first: firstCommit + position.removed });
     return removed;
   }
 }

@@ -1,15 +1,15 @@
 /**
  * Where the index is kept beyond the process: names, memberships, how far sources have been read, and what page tokens
- * hang on. Two implementations, one contract suite: `LmdbStore` on disk, `MemoryStore` for those who keep nothing.
- * The ingest is the only caller of `commit`; the app opens and closes.
+ * hang on. It is the log in its embedded form: it gives commits their numbers. Two implementations, one contract suite:
+ * `LmdbStore` on disk, `MemoryStore` for those who keep nothing. The ingest is the only caller of `commit`; the service opens
+ * and closes.
  *
  * Promise: what `commit` resolved for is there after a crash, whole. What it rejected is not there, nor any part of it,
  * unless it was the answer that was lost: then the same changes may be committed again, which does no harm.
  */
-import type { RoomNo, UserNo } from '../base/ids.js';
-import type { Interner } from '../directory/interner.js';
+import type { Directory } from '../directory/directory.js';
+import type { Draft } from '../log/commit.js';
 import type { StoredState } from './load.js';
-import type { StoredCursor } from './store-writer.js';
 
 /** What page tokens hang on: they open as long as these are the same. */
 export interface Identity {
@@ -25,15 +25,6 @@ export interface EarlierEpoch {
   readonly epoch: number;
   /** Where a page that began at `start` begins in the epoch after this one. */
   translate(start: number): number;
-}
-
-export interface StoreBatch {
-  /** As log/changes.ts lays them out, in order. Names that they need are taken from the interners. */
-  readonly changes: Uint32Array;
-  /** Whether the changes are by ascending user and room, each pair once: then many of them are written faster. */
-  readonly isSorted?: boolean;
-  /** How far sources have been read when these changes are made. */
-  readonly cursors?: readonly StoredCursor[];
 }
 
 /** Work that has been done of all that there is, in any unit. */
@@ -53,13 +44,16 @@ export interface Store {
   readonly bytes: number;
   /** How far a source was read at the last commit that said so. */
   cursor(source: string): Uint8Array | undefined;
-  /** Gives the interners, which are empty, all names under their numbers. Lets other work in between. */
-  restoreNames(users: Interner<UserNo>, rooms: Interner<RoomNo>, onProgress: Progress): Promise<void>;
+  /** The number of the last commit, once the names are read; 0 before the first one. */
+  readonly last: number;
+  /** Gives the directory, which is empty, all names under their numbers; commits take new names from it. Lets other work in between. */
+  restoreNames(directory: Directory, onProgress: Progress): Promise<void>;
   /**
-   * Resolves when the batch is safe. One at a time: who calls waits for the one before.
-   * @throws PublicError FULL, UNAVAILABLE: nothing of the batch is kept
+   * Resolves when it is safe. One at a time: the caller waits for the one before.
+   * @returns its number: one above the last one
+   * @throws PublicError FULL, UNAVAILABLE: nothing of it is kept
    */
-  commit(batch: StoreBatch): Promise<void>;
+  commit(draft: Draft): Promise<number>;
   /** Work that was put off, in changes: `settle` before a large commit while there is some. */
   readonly debt: number;
   /** Does a part of that work, about two milliseconds. Not while a commit is under way. */

@@ -9,13 +9,13 @@ import { firstRoomOf, partitionCount, partitionOf, roomNoEnd, type RoomNo } from
 import { roomInterner, userInterner, type Interner } from '../directory/interner.js';
 import { portableCount, portableFault, readPortable } from '../sets/portable.js';
 import { checkFormat, identityOf } from './identity.js';
+import { userCountAt } from '../directory/name-counts.js';
 import {
   partKeyBytes,
   partitionOfPartKey,
   partsMarkBytes,
   roomsPerRecordMax,
   roomsPerRecordMin,
-  userCountAt,
   userOfPartKey,
 } from './layout.js';
 import { Environment, type Snapshot } from './lmdb.js';
@@ -181,7 +181,7 @@ class Verification {
   #checkRecent(): number {
     const scan = this.#environment.recent.scan({}, this.#snapshot);
     let changes = 0;
-    let expected: number | undefined;
+    let expected = this.#environment.getMeta('log', this.#snapshot)?.first;
     for (let commit = scan.next(); commit !== undefined; commit = scan.next()) {
       if (expected !== undefined && commit !== expected) throw damaged(`commit ${expected} is missing`);
       expected = commit + 1;

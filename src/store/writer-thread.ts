@@ -2,13 +2,13 @@
  * What runs in the store's thread: a `StoreWriter`, and the tasks for it. Waiting for the disk holds nobody else up.
  */
 import { assert } from '../base/assert.js';
-import { roomNames, userNames } from '../directory/interner.js';
-import type { NameChunk } from '../directory/names.js';
+import { Names, type NamesSubscription } from '../directory/names.js';
+import type { Draft } from '../log/commit.js';
 import { diskFaultOf, finalFaultOf, type DiskFault } from './disk-fault.js';
 import { GatedThread } from './exit-gate.js';
 import { Environment } from './lmdb.js';
 import { removeOwner } from './owner.js';
-import { StoreWriter, type Commit, type StoreLimits } from './store-writer.js';
+import { StoreWriter, type StoreLimits } from './store-writer.js';
 
 export type WriterTask =
   | {
@@ -17,14 +17,10 @@ export type WriterTask =
       readonly instance: string;
       readonly limits: StoreLimits;
       readonly gate: SharedArrayBuffer;
+      readonly users: NamesSubscription;
+      readonly rooms: NamesSubscription;
     }
-  | {
-      readonly kind: 'commit';
-      readonly commit: Commit;
-      /** What the names have grown by since the task before. */
-      readonly userChunks: readonly NameChunk[];
-      readonly roomChunks: readonly NameChunk[];
-    }
+  | { readonly kind: 'commit'; readonly draft: Draft }
   | { readonly kind: 'fold'; readonly changesMax: number }
   /** The store is owned by nobody then. */
   | { readonly kind: 'close'; readonly instance: string };
@@ -32,12 +28,12 @@ export type WriterTask =
 export interface WriterAnswer {
   /** How much is to be folded before the next large commit. */
   readonly debt: number;
+  /** The number of the last commit. */
+  readonly last: number;
   /** Why nothing was written. */
   readonly fault?: DiskFault;
 }
 
-const users = userNames();
-const rooms = roomNames();
 let environment: Environment | undefined;
 let writer: StoreWriter | undefined;
 let gate: GatedThread | undefined;
@@ -48,7 +44,7 @@ let hasFailed = false;
 export default async function run(task: WriterTask): Promise<WriterAnswer> {
   if (task.kind === 'close') {
     await close(task.instance);
-    return { debt: 0 };
+    return state();
   }
   try {
     if (hasFailed) {
@@ -57,18 +53,22 @@ export default async function run(task: WriterTask): Promise<WriterAnswer> {
       environment?.snapshot().done();
     }
   } catch (error) {
-    return { debt: 0, fault: finalFaultOf(error) };
+    return { ...state(), fault: finalFaultOf(error) };
   }
   try {
     if (task.kind === 'open') gate = new GatedThread(task.gate);
     assert(gate !== undefined, 'a writer is opened first');
     gate.pass(() => (task.kind === 'open' ? open(task) : write(task)));
     hasFailed = false;
-    return { debt: writer?.debt ?? 0 };
+    return state();
   } catch (error) {
     hasFailed = true;
-    return { debt: writer?.debt ?? 0, fault: diskFaultOf(error, environment?.path ?? '.') };
+    return { ...state(), fault: diskFaultOf(error, environment?.path ?? '.') };
   }
+}
+
+function state(): { debt: number; last: number } {
+  return { debt: writer?.debt ?? 0, last: writer?.last ?? 0 };
 }
 
 async function close(instance: string): Promise<void> {
@@ -82,10 +82,10 @@ async function close(instance: string): Promise<void> {
   await opened.close();
 }
 
-function open({ path, instance, limits }: WriterTask & { kind: 'open' }): void {
+function open({ path, instance, limits, users, rooms }: WriterTask & { kind: 'open' }): void {
   assert(environment === undefined, 'a writer is opened once');
   environment = new Environment({ path });
-  writer = new StoreWriter(environment, users, rooms, instance, limits);
+  writer = new StoreWriter(environment, Names.open(users), Names.open(rooms), instance, limits);
 }
 
 function write(task: WriterTask & { kind: 'commit' | 'fold' }): void {
@@ -94,7 +94,5 @@ function write(task: WriterTask & { kind: 'commit' | 'fold' }): void {
     writer.fold(task.changesMax);
     return;
   }
-  users.adopt(task.userChunks);
-  rooms.adopt(task.roomChunks);
-  writer.commit(task.commit);
+  writer.commit(task.draft);
 }

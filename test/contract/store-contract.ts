@@ -5,15 +5,16 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { Change } from '../../src/base/change.js';
-import { MembershipEngine } from '../../src/engine/engine.js';
+import { loadEngine, statsOf, type Engine } from '../../src/engine/engine.js';
 import { PageTokens } from '../../src/engine/page-token.js';
 import { Ingest } from '../../src/ingest/ingest.js';
-import { roomInterner, userInterner } from '../../src/directory/interner.js';
+import { Directory } from '../../src/directory/directory.js';
 import { changeWord } from '../../src/log/changes.js';
 import { Environment } from '../../src/store/lmdb.js';
 import type { Store } from '../../src/store/store.js';
-import type { StoredCursor } from '../../src/store/store-writer.js';
+import type { Cursor } from '../../src/log/cursor.js';
 import { verifyStore } from '../../src/store/verify.js';
+import { draftOf } from '../store/draft.js';
 import { NaiveIndex } from '../model/naive-index.js';
 import { seededRandom } from '../model/random.js';
 
@@ -26,7 +27,7 @@ function newDirectory(): string {
   return directory;
 }
 
-const cursor = (source: string, ...bytes: number[]): StoredCursor => ({
+const cursor = (source: string, ...bytes: number[]): Cursor => ({
   source,
   value: Uint8Array.from(bytes),
 });
@@ -36,13 +37,14 @@ const bytesOf = (value: Uint8Array | undefined): number[] | undefined => value &
 /** A store with the names that its numbers are of. */
 class Named {
   readonly store: Store;
-  readonly users = userInterner();
-  readonly rooms = roomInterner();
+  readonly directory = new Directory();
+  readonly users = this.directory.users;
+  readonly rooms = this.directory.rooms;
 
   static async open(open: OpenStore, directory: string): Promise<Named> {
     const named = new Named(await open(directory));
     onTestFinished(() => named.store.close());
-    await named.store.restoreNames(named.users, named.rooms, () => undefined);
+    await named.store.restoreNames(named.directory, () => undefined);
     return named;
   }
 
@@ -59,8 +61,9 @@ class Named {
     );
   }
 
-  async commit(changes: readonly Change[], ...cursors: StoredCursor[]): Promise<void> {
-    await this.store.commit({ changes: this.words(changes), cursors });
+  /** @returns its number */
+  async commit(changes: readonly Change[], ...cursors: Cursor[]): Promise<number> {
+    return this.store.commit(draftOf(this.directory, this.words(changes), cursors));
   }
 }
 
@@ -105,7 +108,7 @@ export function describeStore(name: string, open: OpenStore): void {
     test('a cursor is a copy, both ways', async () => {
       const named = await openNew();
       const value = Uint8Array.of(1, 2, 3);
-      await named.store.commit({ changes: new Uint32Array(0), cursors: [{ source: 'feed', value }] });
+      await named.store.commit(draftOf(named.directory, new Uint32Array(0), [{ source: 'feed', value }]));
       value.fill(7);
       const read = named.store.cursor('feed');
       await named.commit(joins('@a:x', '!r'), cursor('feed', 4, 4, 4), cursor('other', 5, 5, 5));
@@ -134,6 +137,18 @@ export function describeStore(name: string, open: OpenStore): void {
       expect([named.store.debt, bytesOf(named.store.cursor('feed'))]).toEqual([0, [1]]);
     });
 
+    test('commits have the numbers from 1 on, whatever is in them', async () => {
+      const named = await openNew();
+      expect(named.store.last).toBe(0);
+      expect([
+        await named.commit(joins('@a:x', '!r')),
+        await named.commit([]),
+        await named.commit([], cursor('feed', 1)),
+        await named.commit(joins('@b:x', '!r')),
+      ]).toEqual([1, 2, 3, 4]);
+      expect(named.store.last).toBe(4);
+    });
+
     test('once closed it says so, refuses every batch, and closes again without complaint', async () => {
       const named = await openNew();
       await named.commit(joins('@a:x', '!r'));
@@ -141,7 +156,7 @@ export function describeStore(name: string, open: OpenStore): void {
       await named.store.close();
       expect(named.store.failure).toBe('the store is closed');
       for (let again = 0; again < 2; again += 1) {
-        await expect(named.store.commit({ changes })).rejects.toMatchObject({
+        await expect(named.store.commit(draftOf(named.directory, changes))).rejects.toMatchObject({
           name: 'PublicError',
           code: 'UNAVAILABLE',
           message: 'the store is closed',
@@ -176,16 +191,16 @@ export function describeDurableStore(name: string, open: OpenStore): void {
 
     interface Served {
       readonly store: Store;
-      readonly engine: MembershipEngine;
+      readonly engine: Engine;
       readonly ingest: Ingest;
       close(): Promise<void>;
     }
 
     async function serve(directory: string, shards: number): Promise<Served> {
       const store = await open(directory);
-      const engine = await MembershipEngine.load(store, { shards, onProgress: () => undefined });
+      const engine = await loadEngine(store, { shards, onProgress: () => undefined });
       const close = async (): Promise<void> => {
-        await engine.close();
+        await engine.shards.close();
         await store.close();
       };
       onTestFinished(close);
@@ -194,14 +209,14 @@ export function describeDurableStore(name: string, open: OpenStore): void {
 
     async function expectState({ engine }: Served, model: NaiveIndex): Promise<void> {
       for (const userId of userIds) {
-        const { rooms, count } = await engine.roomsOf(userId);
+        const { rooms, count } = await engine.answerer.mutual([userId]);
         expect([count, rooms.toSorted()]).toEqual([rooms.length, model.roomsOf(userId)]);
       }
       for (const other of userIds.slice(1, 40)) {
-        const { rooms } = await engine.mutual([userIds[0], other]);
+        const { rooms } = await engine.answerer.mutual([userIds[0], other]);
         expect(rooms.toSorted()).toEqual(model.mutual([userIds[0], other]));
       }
-      expect((await engine.stats()).memberships).toBe(model.count);
+      expect((await statsOf(engine)).memberships).toBe(model.count);
     }
 
     test.each([
@@ -221,9 +236,9 @@ export function describeDurableStore(name: string, open: OpenStore): void {
       }
       await expectState(first, model);
       const { identity } = first.store;
-      const firstPage = await first.engine.mutualPage([userIds[0], userIds[0]], 0, 150);
+      const firstPage = await first.engine.answerer.mutualPage([userIds[0], userIds[0]], 0, 150);
       const token = new PageTokens({ identity }).seal(firstPage.nextStart ?? -1, binding);
-      const whole = await first.engine.mutualPage([userIds[0]], 0, 10_000);
+      const whole = await first.engine.answerer.mutualPage([userIds[0]], 0, 10_000);
       await first.close();
 
       const second = await serve(directory, after);
@@ -231,7 +246,7 @@ export function describeDurableStore(name: string, open: OpenStore): void {
       expect(second.store.identity).toEqual(identity);
       expect(bytesOf(second.store.cursor('feed'))).toEqual([5]);
       const start = new PageTokens({ identity: second.store.identity }).open(token, binding);
-      const rest = await second.engine.mutualPage([userIds[0], userIds[0]], start, 10_000);
+      const rest = await second.engine.answerer.mutualPage([userIds[0], userIds[0]], start, 10_000);
       expect([...firstPage.rooms, ...rest.rooms]).toEqual([...whole.rooms]);
       const more = [...anyChanges(77, 300), ...joins('@new:x', '!new', roomIds[3])];
       model.apply(more);
@@ -241,7 +256,7 @@ export function describeDurableStore(name: string, open: OpenStore): void {
 
       const third = await serve(directory, 0);
       await expectState(third, model);
-      expect((await third.engine.roomsOf('@new:x')).rooms.toSorted()).toEqual(
+      expect((await third.engine.answerer.mutual(['@new:x'])).rooms.toSorted()).toEqual(
         ['!new', roomIds[3]].toSorted(),
       );
       await third.close();
@@ -272,6 +287,24 @@ export function describeDurableStore(name: string, open: OpenStore): void {
       ).toBe(numbers.size / 2);
     });
 
+    test('numbers of commits go on after a start, and a batch that was rejected takes none', async () => {
+      const directory = newDirectory();
+      for (let start = 0; start < 4; start += 1) {
+        const named = await Named.open(open, directory);
+        expect(named.store.last).toBe(start * 3);
+        expect(await named.commit(joins(`@${start}:x`, '!r'))).toBe(start * 3 + 1);
+        const environment = new Environment({ path: named.store.path! });
+        const owner = environment.getMeta('owner')!;
+        environment.write(() => environment.putMeta('owner', { ...owner, instance: 'another' }));
+        await expect(named.commit(joins('@lost:x', '!r'))).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+        environment.write(() => environment.putMeta('owner', owner));
+        await environment.close();
+        expect(await named.commit([], cursor('feed', start))).toBe(start * 3 + 2);
+        expect(await named.commit(joins(`@${start}:y`, '!r'))).toBe(start * 3 + 3);
+        await named.store.close();
+      }
+    });
+
     test('a batch that was rejected is not there, nor its cursor; its names come with the next one', async () => {
       const directory = newDirectory();
       const named = await Named.open(open, directory);
@@ -300,11 +333,11 @@ export function describeDurableStore(name: string, open: OpenStore): void {
       await verifyStore(store.path!);
 
       const served = await serve(directory, 2);
-      expect((await served.engine.stats()).memberships).toBe(4);
-      expect((await served.engine.roomsOf('@b:x')).rooms.toSorted()).toEqual(['!b', '!lost99']);
+      expect((await statsOf(served.engine)).memberships).toBe(4);
+      expect((await served.engine.answerer.mutual(['@b:x'])).rooms.toSorted()).toEqual(['!b', '!lost99']);
       for (const { userId } of lost) {
         const expected = userId === '@lost7:x' ? ['!lost3'] : [];
-        expect((await served.engine.roomsOf(userId)).rooms).toEqual(expected);
+        expect((await served.engine.answerer.mutual([userId])).rooms).toEqual(expected);
       }
       await served.close();
       const again = await Named.open(open, directory);
@@ -327,7 +360,7 @@ export function describeDurableStore(name: string, open: OpenStore): void {
       const kept = await Promise.all(outcomes);
       const { engine } = await serve(directory, 0);
       for (const [index, isKept] of kept.entries())
-        expect((await engine.roomsOf(`@${index}`)).count).toBe(isKept ? 3 : 0);
+        expect((await engine.answerer.mutual([`@${index}`])).count).toBe(isKept ? 3 : 0);
     });
 
     test('progress ends at all of it', async () => {
@@ -338,7 +371,7 @@ export function describeDurableStore(name: string, open: OpenStore): void {
       const store = await open(directory);
       onTestFinished(() => store.close());
       const told: [number, number][] = [];
-      await store.restoreNames(userInterner(), roomInterner(), (done, total) => told.push([done, total]));
+      await store.restoreNames(new Directory(), (done, total) => told.push([done, total]));
       expect(told.at(-1)).toEqual([userIds.length * 2, userIds.length * 2]);
     });
   });

@@ -1,15 +1,10 @@
 /** Does a name have one number and a number one name (invariant I1), whatever names come, in whatever order? */
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, onTestFinished } from 'vitest';
+import { Names } from '../../src/directory/names.js';
 import fc from 'fast-check';
 import { partitionCount, partitionOf, type RoomNo } from '../../src/base/ids.js';
 import { nameBytesMax } from '../../src/base/limits.js';
-import {
-  roomInterner,
-  roomNames,
-  unknown,
-  userInterner,
-  type Interner,
-} from '../../src/directory/interner.js';
+import { roomInterner, unknown, userInterner, type Interner } from '../../src/directory/interner.js';
 import { anyName } from './any-name.js';
 
 /** A key that does not change, so that a failure can be repeated. */
@@ -116,7 +111,9 @@ describe.each<[string, () => Interner<number>]>([
     for (let index = 0; index < 100_000; index += 1) numbers.add(interner.intern(nameOf(index)));
     expect(numbers.size).toBe(100_000);
     expect(interner.count).toBe(100_000);
-    expect(interner.names.chunks.filter(({ lane }) => lane === -1).length).toBeGreaterThan(4);
+    expect(interner.names.subscribe().growth.pieces.filter(({ lane }) => lane === -1).length).toBeGreaterThan(
+      4,
+    );
     let index = 0;
     for (const number of numbers) {
       const name = nameOf(index);
@@ -170,11 +167,12 @@ describe('partitions', () => {
   });
 });
 
-test('a reader of another thread, as far as it has adopted, reads every room', () => {
+test('a reader that looks for what is new reads every room', () => {
   const rooms = roomInterner(fixedKey);
-  const reader = roomNames();
+  const reader = Names.open(rooms.names.subscribe());
+  onTestFinished(() => reader.close());
   const numbers: RoomNo[] = [];
   for (let index = 0; index < 5000; index += 1) numbers.push(rooms.intern(`!${'r'.repeat(300)}${index}`));
-  reader.adopt(rooms.names.chunks);
+  reader.renew();
   expect(numbers.map((room) => reader.text(room))).toEqual(numbers.map((room) => rooms.names.text(room)));
 });

@@ -1,5 +1,5 @@
 /** Are names read back as they were written: across chunks, as JSON, by other readers, and when nothing fits? */
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, onTestFinished } from 'vitest';
 import fc from 'fast-check';
 import { scratchBytesMax } from '../../src/base/limits.js';
 import { NameEncoder, wordsOf } from '../../src/directory/encoder.js';
@@ -20,7 +20,8 @@ function append(names: Names, name: string, lane = 0): number {
   );
 }
 
-const arenaChunks = (names: Names): number => names.chunks.filter(({ lane }) => lane === -1).length;
+const arenaChunks = (names: Names): number =>
+  names.subscribe().growth.pieces.filter(({ lane }) => lane === -1).length;
 
 function jsonOf(names: Names, number: number): string {
   const target = new Uint8Array(8 * 1024).fill(0x7e);
@@ -200,16 +201,17 @@ describe('a list', () => {
   });
 });
 
-test('a reader that adopts growth piece by piece reads every name written so far', () => {
+test('a reader that looks for growth now and then reads every name written so far', () => {
   const writer = new Names(3, 20);
-  const reader = new Names(3, 20);
+  const reader = Names.open(writer.subscribe());
+  onTestFinished(() => reader.close());
   const written: { number: number; text: string }[] = [];
   for (let round = 0; round < 6; round += 1) {
     for (let index = 0; index < 1500; index += 1) {
       const text = `${round}/${index}`.padEnd(300, '"é');
       written.push({ number: append(writer, text, index % 3), text });
     }
-    reader.adopt(writer.chunks.slice(reader.chunks.length));
+    reader.renew();
     expect(reader.bytes).toBe(writer.bytes);
     for (const { number, text } of written) {
       if (reader.text(number) !== text) expect(reader.text(number)).toBe(text);

@@ -1,13 +1,13 @@
 /** The synchronous index and the engine under one interface: whoever asks should not be able to tell them apart. */
-import type { Change } from '../../src/base/change.js';
-import { MembershipEngine } from '../../src/engine/engine.js';
+import type { MembershipRecord } from '../../src/base/change.js';
+import { MembershipEngine } from '../../src/engine/membership-engine.js';
 import { MembershipIndex } from '../../src/engine/membership-index.js';
 import type { Applied, IndexStats, MutualOptions, MutualRooms } from '../../src/engine/questions.js';
 
 export interface Answerer {
   join(userId: string, roomId: string): Promise<boolean>;
   leave(userId: string, roomId: string): Promise<boolean>;
-  apply(changes: readonly Change[]): Promise<Applied>;
+  apply(records: Iterable<MembershipRecord>): Promise<Applied>;
   mutual(users: readonly string[], options?: MutualOptions): Promise<MutualRooms>;
   shares(userId: string, otherId: string): Promise<boolean>;
   sharesMany(userId: string, otherIds: readonly string[]): Promise<boolean[]>;
@@ -22,14 +22,7 @@ function fromIndex(index: MembershipIndex): Answerer {
   return {
     join: async (userId, roomId) => index.join(userId, roomId),
     leave: async (userId, roomId) => index.leave(userId, roomId),
-    apply: async (changes) =>
-      index.apply(
-        changes.map(({ userId, roomId, joined }) => ({
-          user_id: userId,
-          room_id: roomId,
-          membership: joined ? 'join' : 'leave',
-        })),
-      ),
+    apply: async (records) => index.apply(records),
     mutual: async (users, options) => index.mutual(users, options),
     shares: async (userId, otherId) => index.shares(userId, otherId),
     sharesMany: async (userId, otherIds) => index.sharesMany(userId, otherIds),
@@ -54,6 +47,10 @@ export const answererKinds: readonly AnswererKind[] = [
   })),
 ];
 
+export function record(userId: string, roomId: string, joined = true): MembershipRecord {
+  return { user_id: userId, room_id: roomId, membership: joined ? 'join' : 'leave' };
+}
+
 /** Watches whom an index is told of, so that one index can serve many tests. */
 export function rememberingUsers(answerer: Answerer): Set<string> {
   const users = new Set<string>();
@@ -62,9 +59,10 @@ export function rememberingUsers(answerer: Answerer): Set<string> {
     users.add(userId);
     return join.call(answerer, userId, roomId);
   };
-  answerer.apply = async (changes) => {
-    for (const { userId } of changes) users.add(userId);
-    return apply.call(answerer, changes);
+  answerer.apply = async (records) => {
+    const list = [...records];
+    for (const { user_id: userId } of list) users.add(userId);
+    return apply.call(answerer, list);
   };
   return users;
 }

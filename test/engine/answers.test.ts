@@ -1,13 +1,14 @@
 /** Do the index and the engine, over any number of shards, give the same right answers to the same calls? */
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import type { Change } from '../../src/base/change.js';
+import type { MembershipRecord } from '../../src/base/change.js';
 import { PublicError } from '../../src/base/errors.js';
-import { MembershipEngine } from '../../src/engine/engine.js';
+import { openEngine } from '../../src/engine/engine.js';
+import { MembershipEngine } from '../../src/engine/membership-engine.js';
 import { MembershipIndex } from '../../src/engine/membership-index.js';
 import { packedCountMax } from '../../src/sets/thresholds.js';
 import { NaiveIndex } from '../model/naive-index.js';
 import { seededRandom } from '../model/random.js';
-import { answererKinds, rememberingUsers, type Answerer } from './answerers.js';
+import { answererKinds, record, rememberingUsers, type Answerer } from './answerers.js';
 
 const [alice, bob, carol] = ['@alice:x', '@bob:x', '@carol:x'];
 const invalid = { name: 'PublicError', code: 'INVALID' };
@@ -31,7 +32,7 @@ describe.each(answererKinds)('$name', ({ open }) => {
   afterAll(async () => index.close());
 
   const joinAll = async (userId: string, rooms: readonly string[]): Promise<void> => {
-    await index.apply(rooms.map((roomId) => ({ userId, roomId, joined: true })));
+    await index.apply(rooms.map((roomId) => record(userId, roomId)));
   };
 
   test('join and leave say whether that is news', async () => {
@@ -48,11 +49,11 @@ describe.each(answererKinds)('$name', ({ open }) => {
 
   test('apply counts what changed something; twice is once', async () => {
     const changes = [
-      { userId: alice, roomId: '!a:x', joined: true },
-      { userId: alice, roomId: '!a:x', joined: true },
-      { userId: bob, roomId: '!a:x', joined: true },
-      { userId: bob, roomId: '!unknown:x', joined: false },
-      { userId: carol, roomId: '!a:x', joined: false },
+      record(alice, '!a:x'),
+      record(alice, '!a:x'),
+      record(bob, '!a:x'),
+      record(bob, '!unknown:x', false),
+      record(carol, '!a:x', false),
     ];
     expect(await index.apply(changes)).toEqual({ applied: 2, ignored: 3 });
     expect(await index.apply(changes)).toEqual({ applied: 0, ignored: 5 });
@@ -63,7 +64,7 @@ describe.each(answererKinds)('$name', ({ open }) => {
   test('apply takes changes in their order, also many of them', async () => {
     const rooms = roomIds(3000);
     const list = [true, false, true].flatMap((joined) =>
-      rooms.map((roomId) => ({ userId: alice, roomId, joined })),
+      rooms.map((roomId) => record(alice, roomId, joined)),
     );
     expect(await index.apply(list)).toEqual({ applied: 9000, ignored: 0 });
     expect(await index.roomsOf(alice, { limit: 0 })).toMatchObject({ count: 3000 });
@@ -201,13 +202,11 @@ describe.each(answererKinds)('$name', ({ open }) => {
     expect(empty).toMatchObject({ memberships: 0, usersKnown: 0, roomsKnown: 0 });
     const users = Array.from({ length: 70_000 }, (_, user) => `@${user}:x`);
     for (let at = 0; at < users.length; at += 10_000) {
-      await fresh.apply(
-        users.slice(at, at + 10_000).map((userId) => ({ userId, roomId: '!all:x', joined: true })),
-      );
+      await fresh.apply(users.slice(at, at + 10_000).map((userId) => record(userId, '!all:x')));
     }
     // As many as make bitmaps in each of seven shards.
     const rooms = roomIds(7 * (packedCountMax + 150));
-    await fresh.apply(rooms.map((roomId) => ({ userId: alice, roomId, joined: true })));
+    await fresh.apply(rooms.map((roomId) => record(alice, roomId)));
     const known = { usersKnown: 70_001, roomsKnown: rooms.length + 1 };
     const full = await fresh.stats();
     expect(full).toMatchObject({ ...known, memberships: 70_000 + rooms.length });
@@ -234,12 +233,8 @@ describe.each(answererKinds)('$name', ({ open }) => {
     test.each(badIds)('an ID: %s', async (_, bad) => {
       await expect(index.join(bad, '!room:x')).rejects.toMatchObject(invalid);
       await expect(index.join(alice, bad)).rejects.toMatchObject(invalid);
-      await expect(index.apply([{ userId: bad, roomId: '!room:x', joined: true }])).rejects.toMatchObject(
-        invalid,
-      );
-      await expect(index.apply([{ userId: alice, roomId: bad, joined: true }])).rejects.toMatchObject(
-        invalid,
-      );
+      await expect(index.apply([record(bad, '!room:x')])).rejects.toMatchObject(invalid);
+      await expect(index.apply([record(alice, bad)])).rejects.toMatchObject(invalid);
       expect(await index.stats()).toMatchObject({ memberships: 0 });
       // Nobody has such a name, so whoever asks for one learns that.
       expect(await index.leave(bad, bad)).toBe(false);
@@ -270,9 +265,9 @@ describe.each(answererKinds)('$name', ({ open }) => {
 
     test.each([-1, 0.5, 2 ** 32, NaN])('a page that starts at %d', async (start) => {
       expect(() => new MembershipIndex().mutualPage([alice, bob], start, 1)).toThrow(/nextStart/);
-      const engine = await MembershipEngine.open();
-      await expect(engine.mutualPage([alice, bob], start, 1)).rejects.toMatchObject(invalid);
-      await engine.close();
+      const { answerer, shards } = await openEngine();
+      await expect(answerer.mutualPage([alice, bob], start, 1)).rejects.toMatchObject(invalid);
+      await shards.close();
     });
 
     test('too few and too many users', async () => {
@@ -296,8 +291,9 @@ describe.each(answererKinds)('$name', ({ open }) => {
       expect(await message(index.mutual([alice], { after: '!?:x' }))).toContain('!?:x');
       expect(await message(index.join('', '!a:x'))).toContain('empty');
       const engine = await MembershipEngine.open();
-      const odd = [{ userId: '@a:x', roomId: '!a:x' }] as unknown as Change[];
-      expect(await message(engine.apply(odd))).toContain('true or false');
+      const odd = [{ user_id: '@a:x', room_id: '!a:x' }] as unknown as MembershipRecord[];
+      expect(await message(index.apply(odd))).toContain('membership must be one of join, leave');
+      expect(await message(engine.apply(odd))).toContain('membership must be one of join, leave');
       await engine.close();
       expect(await message(engine.roomsOf(alice))).toBe('the engine is closed');
     });
@@ -320,7 +316,9 @@ async function transcript(index: Answerer, seed: number): Promise<unknown[]> {
     }));
     const heavy = rooms.slice(from).map((roomId) => ({ userId: '@0:x', roomId, joined: random(3) > 0 }));
     const all = step % 10 === 0 ? [...changes, ...heavy] : changes;
-    const applied = await index.apply(all);
+    const applied = await index.apply(
+      all.map(({ userId, roomId, joined }) => record(userId, roomId, joined)),
+    );
     expect(applied).toEqual(oracle.apply(all));
     const users = Array.from({ length: 1 + random(4) }, user);
     const page = await index.mutual(users, { limit: random(50) });
@@ -338,6 +336,98 @@ async function transcript(index: Answerer, seed: number): Promise<unknown[]> {
   expect(memberships).toBe(oracle.count);
   return [...said, { usersKnown, roomsKnown }];
 }
+
+describe('both faces', () => {
+  /** What is given to both when bob is in `!a:x`, and what both say to it: an answer, or what is wrong. */
+  const records: [what: string, given: () => Iterable<unknown>, said: unknown][] = [
+    ['none', () => [], { applied: 0, ignored: 0 }],
+    ['a Set', () => new Set([record(alice, '!a:x'), record(bob, '!a:x')]), { applied: 1, ignored: 1 }],
+    ['what can be read once', () => [record(alice, '!b:x'), record(alice, '!b:x', false)].values(), { applied: 2, ignored: 0 }], // prettier-ignore
+    ['other keys beside', () => [{ ...record(carol, '!b:x'), sender: '@d:x' }], { applied: 1, ignored: 0 }],
+    ['leave', () => [{ ...record(bob, '!a:x'), membership: 'leave' }], { applied: 1, ignored: 0 }],
+    ['ban', () => [{ ...record(bob, '!a:x'), membership: 'ban' }], { applied: 1, ignored: 0 }],
+    ['knock', () => [{ ...record(bob, '!a:x'), membership: 'knock' }], { applied: 1, ignored: 0 }],
+    [
+      'no membership of today',
+      () => [{ ...record(bob, '!a:x'), membership: 'x' }],
+      { applied: 1, ignored: 0 },
+    ],
+    ['a change of the inner form', () => [{ userId: alice, roomId: '!c:x', joined: true }], 'INVALID'],
+    ['no membership', () => [{ user_id: alice, room_id: '!c:x' }], 'INVALID'],
+    ['a membership that is no text', () => [{ ...record(alice, '!c:x'), membership: true }], 'INVALID'],
+    ['no user', () => [{ room_id: '!c:x', membership: 'join' }], 'INVALID'],
+    ['no room, in a leave', () => [{ user_id: alice, membership: 'leave' }], 'INVALID'],
+    ['an empty room', () => [record(alice, '')], 'INVALID'],
+    ['null', () => [null], 'INVALID'],
+    ['a list in the list', () => [[alice, '!c:x', 'join']], 'INVALID'],
+    ['text in the list', () => ['join'], 'INVALID'],
+  ];
+  const questions: [what: string, ask: (index: Answerer) => Promise<unknown>, said: unknown][] = [
+    ['mutual', async (index) => index.mutual([alice, bob]), { rooms: ['!a:x'], count: 1, more: false }],
+    ['mutual of text', async (index) => index.mutual('ab' as never), 'INVALID'],
+    ['mutual of nothing', async (index) => index.mutual(undefined as never), 'INVALID'],
+    ['mutual of a Set', async (index) => index.mutual(new Set([alice]) as never), 'INVALID'],
+    ['mutual with a number for options', async (index) => index.mutual([alice, bob], 3 as never), 'INVALID'],
+    ['mutual with null for options', async (index) => index.mutual([alice], null as never), 'INVALID'],
+    ['mutual, a key misspelled', async (index) => index.mutual([alice], { limt: 3 } as never), 'INVALID'],
+    ['mutual, no options', async (index) => index.mutual([alice, bob], undefined), { count: 1 }],
+    ['mutual, empty options', async (index) => index.mutual([alice, bob], {}), { count: 1 }],
+    ['mutual, options that are undefined', async (index) => index.mutual([alice, bob], { limit: undefined, after: undefined } as never), { count: 1, rooms: ['!a:x'] }], // prettier-ignore
+    [
+      'mutual, a limit that is text',
+      async (index) => index.mutual([alice], { limit: '3' } as never),
+      'INVALID',
+    ],
+    ['roomsOf, a key misspelled', async (index) => index.roomsOf(alice, { from: 3 } as never), 'INVALID'],
+    ['roomsOf with a number for options', async (index) => index.roomsOf(alice, 3 as never), 'INVALID'],
+    ['sharesMany', async (index) => index.sharesMany(alice, [bob, carol, '@d:x']), [true, false, false]],
+    ['sharesMany of nothing', async (index) => index.sharesMany(alice, undefined as never), 'INVALID'],
+    ['sharesMany of text', async (index) => index.sharesMany(alice, bob as never), 'INVALID'],
+    [
+      'sharesMany of an iterator',
+      async (index) => index.sharesMany(alice, [bob].values() as never),
+      'INVALID',
+    ],
+  ];
+
+  const saidBy = async (call: () => Promise<unknown>): Promise<unknown> => {
+    try {
+      return await call();
+    } catch (error) {
+      expect(error).toBeInstanceOf(PublicError);
+      return (error as PublicError).code;
+    }
+  };
+
+  test.each(records)('apply: %s', async (_, given, said) => {
+    for (const { name, open } of answererKinds.slice(0, 3)) {
+      const index = await open();
+      onTestFinished(async () => index.close());
+      await index.join(bob, '!a:x');
+      const answer = await saidBy(async () => index.apply(given() as Iterable<MembershipRecord>));
+      expect(answer, name).toEqual(said);
+      if (said === 'INVALID') expect((await index.stats()).memberships, name).toBe(1);
+    }
+  });
+
+  test.each(questions)('%s', async (_, ask, said) => {
+    for (const { name, open } of answererKinds.slice(0, 3)) {
+      const index = await open();
+      onTestFinished(async () => index.close());
+      await index.apply([record(alice, '!a:x'), record(bob, '!a:x'), record(carol, '!b:x')]);
+      const answer = await saidBy(async () => ask(index));
+      if (typeof said === 'string' || Array.isArray(said)) expect(answer, name).toEqual(said);
+      else expect(answer, name).toMatchObject(said as object);
+    }
+  });
+
+  test.each([{ shard: 2 }, { shards: 0, observer: {} }, 3, null, 'shards'])(
+    'an engine is not opened with %j',
+    async (options) => {
+      await expect(MembershipEngine.open(options as never)).rejects.toMatchObject(invalid);
+    },
+  );
+});
 
 test('every answer, also the order of rooms, is the same whoever gives it', async () => {
   const seed = 20_260_801;

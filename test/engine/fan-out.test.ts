@@ -5,19 +5,25 @@ import {
   changesPerTaskMax,
   questionsPerTaskMax,
   questionsWaitingMax,
-  usersPerForgetStep,
-} from '../../src/base/limits.js';
-import { MembershipEngine } from '../../src/engine/engine.js';
+  usersPerSearchStep,
+} from '../../src/engine/bounds.js';
+import type { Change } from '../../src/base/change.js';
+import { openEngine, statsOf } from '../../src/engine/engine.js';
 import { FanOut, type Receiver } from '../../src/engine/fan-out.js';
+import { countMembers } from '../../src/engine/members.js';
+import { MembershipEngine } from '../../src/engine/membership-engine.js';
+import { numberChanges } from '../../src/engine/numbering.js';
 import type { Shard } from '../../src/shard/shard.js';
 import { sharesQuestion, type Answers } from '../../src/shard/wire.js';
 import { roomsByShard } from '../fuzz/checked-engine.js';
 import { expectAllEnded, startedBy } from '../shard/started-workers.js';
+import { record } from './answerers.js';
 
 /** Answers each question with its own second word, when told to: a real shard does not let itself be held up. */
 class HeldShard implements Shard {
   readonly partitions = partitionRanges(1)[0];
   readonly failure = undefined;
+  readonly from = 1;
   readonly batches: number[][] = [];
   readonly #held: { answer: () => void; fail: (error: unknown) => void }[] = [];
 
@@ -41,16 +47,15 @@ class HeldShard implements Shard {
     await turn();
   }
 
-  apply(): never {
+  follow(): never {
     throw new Error('the fan-out only asks');
   }
-  load = this.apply;
-  forgetUser = this.apply;
-  forgetRoom = this.apply;
-  list = this.apply;
-  sum = this.apply;
-  stats = this.apply;
-  close = this.apply;
+  load = this.follow;
+  list = this.follow;
+  sum = this.follow;
+  members = this.follow;
+  stats = this.follow;
+  close = this.follow;
 }
 
 async function turn(): Promise<void> {
@@ -211,90 +216,108 @@ describe('a shard that answers at once', () => {
 });
 
 describe('an engine over threads', () => {
-  async function openEngine() {
+  const changes = Array.from({ length: 2000 }, (_, index) => ({
+    userId: `@${index % 20}:x`,
+    roomId: `!${Math.floor(index / 20) % (1 + (index % 20) * 5)}:x`,
+    joined: true,
+  }));
+
+  /** As the server has it. */
+  async function openServed() {
     const sent = vi.fn();
     const onShardFailure = vi.fn();
     const { result: engine, workers } = await startedBy(async () =>
-      MembershipEngine.open({ shards: 2, observer: { sent }, onShardFailure }),
+      openEngine({ shards: 2, observer: { sent }, onShardFailure }),
+    );
+    const { directory, shards, answerer } = engine;
+    onTestFinished(async () => shards.close());
+    const apply = async (list: readonly Change[]): Promise<number> =>
+      shards.follow(shards.from, await numberChanges(directory, list));
+    const join = async (userId: string, roomId: string): Promise<number> =>
+      apply([{ userId, roomId, joined: true }]);
+    const shares = async (userId: string, otherId: string): Promise<boolean> =>
+      (await answerer.sharesMany(userId, [otherId]))[0];
+    await apply(changes);
+    return { engine, ...engine, apply, join, shares, workers, sent, onShardFailure };
+  }
+
+  /** As the library has it. */
+  async function openFace() {
+    const onShardFailure = vi.fn();
+    const { result: engine, workers } = await startedBy(async () =>
+      MembershipEngine.open({ shards: 2, onShardFailure }),
     );
     onTestFinished(async () => engine.close());
-    const changes = Array.from({ length: 2000 }, (_, index) => ({
-      userId: `@${index % 20}:x`,
-      roomId: `!${Math.floor(index / 20) % (1 + (index % 20) * 5)}:x`,
-      joined: true,
-    }));
-    await engine.apply(changes);
-    return { engine, workers, sent, onShardFailure };
+    await engine.apply(changes.map(({ userId, roomId }) => record(userId, roomId)));
+    return { engine, workers, onShardFailure };
   }
 
   test('sends each shard the questions of one turn in one batch, and answers each with its own', async () => {
-    const { engine, sent } = await openEngine();
+    const { answerer, sent } = await openServed();
     // All of them have rooms in both shards.
     const users = Array.from({ length: 200 }, (_, index) => `@${5 + (index % 15)}:x`);
     const together = await Promise.all([
-      ...users.map(async (user) => engine.mutual([user, '@19:x'], { limit: 90 })),
-      engine.sharesMany('@3:x', users),
+      ...users.map(async (user) => answerer.mutual([user, '@19:x'], { limit: 90 })),
+      answerer.sharesMany('@3:x', users),
     ]);
     expect(sent.mock.calls.toSorted()).toEqual([
       [0, 201],
       [1, 201],
     ]);
     const apart: unknown[] = [];
-    for (const user of users) apart.push(await engine.mutual([user, '@19:x'], { limit: 90 }));
-    apart.push(await engine.sharesMany('@3:x', users));
+    for (const user of users) apart.push(await answerer.mutual([user, '@19:x'], { limit: 90 }));
+    apart.push(await answerer.sharesMany('@3:x', users));
     expect(together).toEqual(apart);
     expect(sent.mock.calls.slice(2)).toEqual(users.concat('').flatMap(() => [[0, 1], [1, 1]])); // prettier-ignore
   });
 
   test('asks only shards in which all users may have rooms, and one where there is none', async () => {
-    const { engine, sent } = await openEngine();
+    const { answerer, apply, join, sent } = await openServed();
     const [first, second] = roomsByShard(
       Array.from({ length: 40 }, (_, index) => `!only${index}:x`),
       2,
     );
-    await engine.join('@first:x', first[0]);
-    await engine.join('@second:x', second[0]);
-    for (const room of [first[1], second[1]]) await engine.join('@both:x', room);
+    await join('@first:x', first[0]);
+    await join('@second:x', second[0]);
+    for (const room of [first[1], second[1]]) await join('@both:x', room);
     const asked = async (question: () => Promise<unknown>): Promise<unknown> => {
       sent.mockClear();
       const answer = await question();
       return [answer, sent.mock.calls.map(([shard]) => Number(shard))];
     };
     const none = { rooms: [], count: 0, more: false };
-    expect(await asked(async () => engine.mutual(['@first:x', '@both:x']))).toEqual([none, [0]]);
-    expect(await asked(async () => engine.mutual(['@both:x', '@second:x']))).toEqual([none, [1]]);
-    expect(await asked(async () => engine.roomsOf('@both:x'))).toMatchObject([{ count: 2 }, [0, 1]]);
+    expect(await asked(async () => answerer.mutual(['@first:x', '@both:x']))).toEqual([none, [0]]);
+    expect(await asked(async () => answerer.mutual(['@both:x', '@second:x']))).toEqual([none, [1]]);
+    expect(await asked(async () => answerer.mutual(['@both:x']))).toMatchObject([{ count: 2 }, [0, 1]]);
     for (const pair of [
       ['@first:x', '@second:x'],
       ['@nobody:x', '@both:x'],
     ])
-      expect(await asked(async () => engine.mutual(pair))).toEqual([none, [expect.any(Number)]]);
+      expect(await asked(async () => answerer.mutual(pair))).toEqual([none, [expect.any(Number)]]);
     const others = ['@second:x', '@nobody:x', '@both:x'];
-    expect(await asked(async () => engine.sharesMany('@first:x', others))).toEqual([
+    expect(await asked(async () => answerer.sharesMany('@first:x', others))).toEqual([
       [false, false, false],
       [0],
     ]);
-    // A user who comes to a shard is found there, and one who was forgotten is not asked for.
-    await engine.join('@first:x', second[0]);
-    expect(await asked(async () => engine.mutual(['@first:x', '@second:x']))).toMatchObject([
+    // A user who comes to a shard is found there, and one who has left every room is in none.
+    await join('@first:x', second[0]);
+    expect(await asked(async () => answerer.mutual(['@first:x', '@second:x']))).toMatchObject([
       { rooms: [second[0]] },
       [1],
     ]);
-    await engine.forgetUser('@first:x');
-    expect(await asked(async () => engine.roomsOf('@first:x'))).toMatchObject([{ count: 0 }, { length: 1 }]);
+    await apply([first[0], second[0]].map((roomId) => ({ userId: '@first:x', roomId, joined: false })));
+    expect(await asked(async () => answerer.mutual(['@first:x']))).toMatchObject([{ count: 0 }, {}]);
   });
 
   test('answers questions between the slices of a long list, and keeps the order of what comes after it', async () => {
-    const { engine } = await openEngine();
-    const list = Array.from({ length: changesPerTaskMax * 40 }, (_, index) => ({
-      userId: `@long${index % 50}:x`,
-      roomId: `!long${index}:x`,
-      joined: true,
-    }));
+    const { engine } = await openFace();
+    const list = Array.from({ length: changesPerTaskMax * 40 }, (_, index) =>
+      record(`@long${index % 50}:x`, `!long${index}:x`),
+    );
     const order: string[] = [];
     const note = (name: string) => () => void order.push(name);
     const joined = engine.apply(list).finally(note('joined'));
-    const left = engine.apply(list.map((change) => ({ ...change, joined: false }))).finally(note('left'));
+    const left = engine.apply(list.map((join) => ({ ...join, membership: 'leave' }))).finally(note('left'));
     const forgotten = engine.forgetUser('@1:x').finally(note('forgotten'));
     const rejoined = engine.join('@1:x', '!again:x').finally(note('rejoined'));
     await engine.mutual(['@2:x', '@3:x']).finally(note('answered'));
@@ -309,13 +332,11 @@ describe('an engine over threads', () => {
   });
 
   test('a long list with one bad ID changes nothing, and what the caller does to the list later neither', async () => {
-    const { engine } = await openEngine();
-    const list = Array.from({ length: changesPerTaskMax * 3 }, (_, index) => ({
-      userId: '@long:x',
-      roomId: `!kept${index}:x`,
-      joined: true,
-    }));
-    const bad = [...list, { userId: '@long:x', roomId: '', joined: true }];
+    const { engine } = await openFace();
+    const list = Array.from({ length: changesPerTaskMax * 3 }, (_, index) =>
+      record('@long:x', `!kept${index}:x`),
+    );
+    const bad = [...list, record('@long:x', '')];
     await expect(engine.apply(bad)).rejects.toMatchObject({ code: 'INVALID' });
     expect((await engine.roomsOf('@long:x')).count).toBe(0);
     const { length } = list;
@@ -326,21 +347,21 @@ describe('an engine over threads', () => {
   });
 
   test('sends no more in one task than it may cost, and refuses what would wait for too long', async () => {
-    const { engine, sent } = await openEngine();
+    const { answerer, sent } = await openServed();
     const pages = async (count: number) =>
-      Promise.allSettled(Array.from({ length: count }, async () => engine.mutual(['@1:x', '@2:x'])));
+      Promise.allSettled(Array.from({ length: count }, async () => answerer.mutual(['@1:x', '@2:x'])));
     expect(new Set((await pages(50)).map(({ status }) => status))).toEqual(new Set(['fulfilled']));
     expect(Math.max(...sent.mock.calls.map(([, questions]) => Number(questions)))).toBeLessThanOrEqual(2);
     const outcomes = await pages(1_200);
     expect(outcomes[0].status).toBe('fulfilled');
     expect(outcomes.at(-1)).toMatchObject({ status: 'rejected', reason: { code: 'OVERLOADED' } });
-    expect((await engine.mutual(['@1:x', '@2:x'])).count).toBeGreaterThan(0);
+    expect((await answerer.mutual(['@1:x', '@2:x'])).count).toBeGreaterThan(0);
   });
 
   test('refuses questions beyond the bound; those before are answered', async () => {
-    const { engine } = await openEngine();
-    const calls = Array.from({ length: questionsWaitingMax + 3 }, async () => engine.shares('@1:x', '@2:x'));
-    expect(engine.waiting).toEqual([questionsWaitingMax, questionsWaitingMax]);
+    const { shards, shares } = await openServed();
+    const calls = Array.from({ length: questionsWaitingMax + 3 }, async () => shares('@1:x', '@2:x'));
+    expect(shards.fanOuts.map(({ waiting }) => waiting)).toEqual([questionsWaitingMax, questionsWaitingMax]);
     const outcomes = await Promise.allSettled(calls);
     const refused = outcomes.flatMap((outcome, index) => (outcome.status === 'rejected' ? [index] : []));
     expect(refused).toEqual([0, 1, 2].map((index) => questionsWaitingMax + index));
@@ -349,21 +370,23 @@ describe('an engine over threads', () => {
       if (outcome.status !== 'fulfilled' || !outcome.value)
         expect.fail('a question before the bound was refused');
     }
-    expect(engine.waiting).toEqual([0, 0]);
-    expect(await engine.shares('@1:x', '@2:x')).toBe(true);
+    expect(shards.fanOuts.map(({ waiting }) => waiting)).toEqual([0, 0]);
+    expect(await shares('@1:x', '@2:x')).toBe(true);
   });
 
   test('that loses one of its shards answers nothing any more, not even half', async () => {
-    const { engine, workers, onShardFailure } = await openEngine();
-    expect(engine.failure).toBeUndefined();
+    const { engine, answerer, shards, shares, workers, onShardFailure } = await openServed();
+    expect(shards.failure).toBeUndefined();
     const calls = (): Promise<unknown>[] => [
-      engine.mutual(['@1:x', '@2:x']),
-      engine.mutual(['@unknown:x']),
-      engine.mutualPage(['@1:x', '@2:x'], 0, 10),
-      engine.sharesMany('@1:x', ['@2:x', '@3:x']),
-      engine.roomsOf('@19:x', { limit: 0 }),
-      engine.forgetUser('@1:x'),
-      engine.stats(),
+      answerer.mutual(['@1:x', '@2:x']),
+      answerer.mutual(['@unknown:x']),
+      answerer.mutualPage(['@1:x', '@2:x'], 0, 10),
+      answerer.sharesMany('@1:x', ['@2:x', '@3:x']),
+      answerer.mutual(['@19:x'], { limit: 0 }),
+      shares('@1:x', '@2:x'),
+      statsOf(engine),
+      shards.list(0, 10),
+      countMembers(engine),
     ];
     const underWay = Promise.allSettled(calls());
     await workers[1].terminate();
@@ -371,6 +394,27 @@ describe('an engine over threads', () => {
       // What both threads had answered before one of them ended is whole.
       if (outcome.status === 'rejected') expect(outcome.reason).toMatchObject({ code: 'UNAVAILABLE' });
     }
+    await vi.waitFor(() => expect(shards.failure).toBeTruthy());
+    for (const outcome of await Promise.allSettled(calls())) {
+      expect(outcome).toMatchObject({ status: 'rejected', reason: { code: 'UNAVAILABLE' } });
+    }
+    expect(onShardFailure.mock.calls).toEqual([[expect.any(Number), shards.failure]]);
+    await shards.close();
+    await expectAllEnded(workers);
+  });
+
+  test('that loses one of its shards answers nothing any more, as the library has it', async () => {
+    const { engine, workers, onShardFailure } = await openFace();
+    const calls = (): Promise<unknown>[] => [
+      engine.mutual(['@1:x', '@2:x']),
+      engine.sharesMany('@1:x', ['@2:x', '@3:x']),
+      engine.roomsOf('@19:x', { limit: 0 }),
+      engine.join('@1:x', '!new:x'),
+      engine.forgetUser('@1:x'),
+      engine.forgetRoom('!0:x'),
+      engine.stats(),
+    ];
+    await workers[1].terminate();
     await vi.waitFor(() => expect(engine.failure).toBeTruthy());
     for (const outcome of await Promise.allSettled(calls())) {
       expect(outcome).toMatchObject({ status: 'rejected', reason: { code: 'UNAVAILABLE' } });
@@ -381,7 +425,7 @@ describe('an engine over threads', () => {
   });
 
   test('that is closed refuses what is under way and what comes', async () => {
-    const { engine, workers, onShardFailure } = await openEngine();
+    const { engine, workers, onShardFailure } = await openFace();
     const underWay = Promise.allSettled([engine.mutual(['@1:x']), engine.join('@1:x', '!new:x')]);
     await engine.close();
     for (const outcome of await underWay) {
@@ -404,21 +448,17 @@ test('an engine has as many shards as it was told, and at least one', async () =
     [1, 1],
     [3, 3],
   ]) {
-    const engine = await MembershipEngine.open({ shards });
-    expect([engine.shardCount, engine.waiting.length]).toEqual([shardCount, shardCount]);
-    await engine.close();
+    const engine = await openEngine({ shards });
+    expect([engine.shards.count, engine.shards.fanOuts.length]).toEqual([shardCount, shardCount]);
+    await engine.shards.close();
   }
 });
 
 describe('an engine on the thread of its caller', () => {
   test('answers questions between the steps of forgetRoom and the slices of a long list', async () => {
     const engine = await MembershipEngine.open();
-    const users = usersPerForgetStep * 2 + 10;
-    const joins = Array.from({ length: users }, (_, user) => ({
-      userId: `@${user}:x`,
-      roomId: '!all:x',
-      joined: true,
-    }));
+    const users = usersPerSearchStep * 2 + 10;
+    const joins = Array.from({ length: users }, (_, user) => record(`@${user}:x`, '!all:x'));
     const order: string[] = [];
     const note = (name: string) => () => void order.push(name);
     const joined = engine.apply(joins).finally(note('joined'));

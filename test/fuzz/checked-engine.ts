@@ -5,11 +5,13 @@
 import { expect } from 'vitest';
 import type { Change } from '../../src/base/change.js';
 import { partitionOf, partitionRanges } from '../../src/base/ids.js';
-import { MembershipEngine } from '../../src/engine/engine.js';
+import { openEngine, type Engine } from '../../src/engine/engine.js';
+import { MembershipEngine } from '../../src/engine/membership-engine.js';
 import { MembershipIndex } from '../../src/engine/membership-index.js';
 import { PageTokens } from '../../src/engine/page-token.js';
 import { roomInterner } from '../../src/directory/interner.js';
 import { NaiveIndex } from '../model/naive-index.js';
+import { record } from '../engine/answerers.js';
 
 const tokens = new PageTokens({ identity: { tokenKey: Buffer.alloc(32, 5), epoch: 1, earlier: [] } });
 
@@ -35,7 +37,9 @@ interface ExpectedPage {
 }
 
 export class CheckedEngine {
+  /** The library's face of the same engine that pages are asked for. */
   readonly engine: MembershipEngine;
+  readonly #parts: Engine;
   readonly index = new MembershipIndex();
   readonly oracle = new NaiveIndex();
   readonly walks: Walk[] = [];
@@ -48,11 +52,12 @@ export class CheckedEngine {
   readonly #names = new Map<number, string>();
 
   static async open(shards: number): Promise<CheckedEngine> {
-    return new CheckedEngine(await MembershipEngine.open({ shards }));
+    return new CheckedEngine(await openEngine({ shards }));
   }
 
-  private constructor(engine: MembershipEngine) {
-    this.engine = engine;
+  private constructor(parts: Engine) {
+    this.#parts = parts;
+    this.engine = MembershipEngine.over(parts);
   }
 
   /** States one membership through `join` or `leave`. */
@@ -71,8 +76,9 @@ export class CheckedEngine {
   /** What is settled when the call returns is all but the engine's own answer. */
   applyWithoutWaiting(changes: readonly Change[]): Promise<void> {
     const expected = this.#note(changes);
-    const applied = this.engine.apply(changes);
-    expect(this.index.apply(changes.map(recordOf))).toEqual(expected);
+    const records = changes.map(({ userId, roomId, joined }) => record(userId, roomId, joined));
+    const applied = this.engine.apply(records);
+    expect(this.index.apply(records)).toEqual(expected);
     return applied.then((each) => expect(each).toEqual(expected));
   }
 
@@ -124,7 +130,7 @@ export class CheckedEngine {
     const start = next.token === undefined ? next.start : tokens.open(next.token, binding);
     const expected = this.#page(users, start, limit);
     const mutual = new Set(expected.mutual);
-    const page = await this.engine.mutualPage(users, start, limit);
+    const page = await this.#parts.answerer.mutualPage(users, start, limit);
     const rooms = Array.from(page.rooms, (room) => this.#names.get(room)!);
     this.pagesRead += 1;
 
@@ -214,10 +220,6 @@ export class CheckedEngine {
     const rooms = Array.from(beyond.subarray(0, limit), (rank) => this.#names.get(rank)!);
     return { mutual, beyond: beyond.length, rooms };
   }
-}
-
-function recordOf({ userId, roomId, joined }: Change) {
-  return { user_id: userId, room_id: roomId, membership: joined ? ('join' as const) : ('leave' as const) };
 }
 
 /** Which shard of an engine has a room: its partition depends on nothing but its name. */

@@ -2,14 +2,10 @@
 import { setImmediate } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Change } from '../../src/base/change.js';
-import {
-  changesPerCommitMax,
-  changesPerFoldMin,
-  changesPerTaskMax,
-  ingestWaitingMax,
-  shortListMax,
-} from '../../src/base/limits.js';
-import { MembershipEngine } from '../../src/engine/engine.js';
+import { changesPerCommitMax, ingestWaitingMax, shortListMax } from '../../src/ingest/bounds.js';
+import { changesPerFoldMin } from '../../src/store/bounds.js';
+import { changesPerTaskMax } from '../../src/engine/bounds.js';
+import { openEngine, type Engine } from '../../src/engine/engine.js';
 import { Ingest } from '../../src/ingest/ingest.js';
 import { MemoryStore } from '../../src/store/memory-store.js';
 import type { Store } from '../../src/store/store.js';
@@ -17,13 +13,13 @@ import { NaiveIndex } from '../model/naive-index.js';
 import { seededRandom } from '../model/random.js';
 
 describe.each([0, 2])('shards: %i', (shards) => {
-  let engine: MembershipEngine;
+  let engine: Engine;
   let ingest: Ingest;
   beforeAll(async () => {
-    engine = await MembershipEngine.open({ shards });
+    engine = await openEngine({ shards });
     ingest = new Ingest(engine, new MemoryStore());
   });
-  afterAll(async () => engine.close());
+  afterAll(async () => engine.shards.close());
 
   function changes(userId: string, count: number, joined = true): Change[] {
     return Array.from({ length: count }, (_, index) => ({ userId, roomId: `!${index}:x`, joined }));
@@ -43,7 +39,7 @@ describe.each([0, 2])('shards: %i', (shards) => {
   test('every question asked after the answer sees the changes', async () => {
     for (let round = 0; round < 30; round += 1) {
       await ingest.apply(changes('@seen:x', 5, round % 2 === 0));
-      expect((await engine.roomsOf('@seen:x')).count).toBe(round % 2 === 0 ? 5 : 0);
+      expect((await engine.answerer.mutual(['@seen:x'])).count).toBe(round % 2 === 0 ? 5 : 0);
     }
   });
 
@@ -65,7 +61,7 @@ describe.each([0, 2])('shards: %i', (shards) => {
     await Promise.all(answers);
     expect(settled).toEqual(answers.map((_, batch) => batch));
     for (const user of [0, 1, 2, 3].map((each) => `@${each}:ordered`)) {
-      expect((await engine.roomsOf(user)).rooms.sort()).toEqual(oracle.roomsOf(user));
+      expect((await engine.answerer.mutual([user])).rooms.sort()).toEqual(oracle.roomsOf(user));
     }
   });
 
@@ -83,8 +79,8 @@ describe.each([0, 2])('shards: %i', (shards) => {
     expect(after).toMatchObject({ value: { applied: 2, ignored: 3 } });
     expect(failedToo).toMatchObject({ status: 'rejected', reason: { code: 'INVALID' } });
     expect(last).toMatchObject({ value: { applied: 1, ignored: 0 } });
-    expect((await engine.roomsOf('@half:x')).count).toBe(0);
-    expect((await engine.roomsOf('@next:x')).count).toBe(4);
+    expect((await engine.answerer.mutual(['@half:x'])).count).toBe(0);
+    expect((await engine.answerer.mutual(['@next:x'])).count).toBe(4);
   });
 
   test('beyond ingestWaitingMax waiting batches the next is refused, and there is room again later', async () => {
@@ -96,7 +92,7 @@ describe.each([0, 2])('shards: %i', (shards) => {
       retryAfterSeconds: 1,
     });
     expect(await Promise.all(waiting)).toEqual(waiting.map(() => ({ applied: 1, ignored: 0 })));
-    expect((await engine.roomsOf('@refused:x')).count).toBe(0);
+    expect((await engine.answerer.mutual(['@refused:x'])).count).toBe(0);
     // A batch that fails gives its place back too.
     const bad = [{ userId: '', roomId: '!0:x', joined: true }];
     await Promise.allSettled(Array.from({ length: ingestWaitingMax }, async () => ingest.apply(bad)));
@@ -105,9 +101,9 @@ describe.each([0, 2])('shards: %i', (shards) => {
 });
 
 test('an engine that is closed refuses the changes', async () => {
-  const engine = await MembershipEngine.open();
+  const engine = await openEngine();
   const ingest = new Ingest(engine, new MemoryStore());
-  await engine.close();
+  await engine.shards.close();
   const change = { userId: '@alice:x', roomId: '!tea:x', joined: true };
   await expect(ingest.apply([change])).rejects.toMatchObject({ code: 'UNAVAILABLE' });
 });
@@ -125,11 +121,15 @@ describe('a long list among short ones that never pause', () => {
       lostTo: undefined,
       failure: undefined,
       bytes: 0,
+      get last() {
+        return commits;
+      },
       cursor: () => undefined,
       restoreNames: async () => undefined,
       commit: async () => {
         await setImmediate();
         commits += 1;
+        return commits;
       },
       get debt() {
         return left;
@@ -142,7 +142,7 @@ describe('a long list among short ones that never pause', () => {
 
   /** @returns how many commits there are before the list is applied */
   async function commitsBefore(debt: number): Promise<number> {
-    const engine = await MembershipEngine.open();
+    const engine = await openEngine();
     const { store, commits } = countingStore(debt);
     const ingest = new Ingest(engine, store);
     let isOver = false;
@@ -156,7 +156,7 @@ describe('a long list among short ones that never pause', () => {
     isOver = true;
     await Promise.all(streams);
     const counted = commits();
-    await engine.close();
+    await engine.shards.close();
     return counted;
   }
 

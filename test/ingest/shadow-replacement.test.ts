@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
 import type { Change } from '../../src/base/change.js';
 import { PublicError } from '../../src/base/errors.js';
-import { MembershipEngine } from '../../src/engine/engine.js';
+import { loadEngine, statsOf, type Engine } from '../../src/engine/engine.js';
 import { Ingest } from '../../src/ingest/ingest.js';
 import { ShadowReplacement, type ReplacementBounds } from '../../src/ingest/shadow-replacement.js';
 import { storeFileName } from '../../src/store/layout.js';
@@ -35,7 +35,7 @@ function modelOf(joins: readonly Change[]): NaiveIndex {
 }
 
 interface Kept {
-  readonly engine: MembershipEngine;
+  readonly engine: Engine;
   readonly ingest: Ingest;
   readonly store: Store;
 }
@@ -46,8 +46,8 @@ afterEach(async () => {
 });
 
 async function keep(store: Store, shards: number): Promise<Kept> {
-  const engine = await MembershipEngine.load(store, { shards, onProgress: () => undefined });
-  opened.push(store, engine);
+  const engine = await loadEngine(store, { shards, onProgress: () => undefined });
+  opened.push(store, engine.shards);
   return { engine, ingest: new Ingest(engine, store), store };
 }
 
@@ -58,9 +58,9 @@ async function replaceBy({ engine, ingest }: Kept, bounds?: ReplacementBounds): 
 }
 
 async function expectState({ engine }: Kept, model: NaiveIndex): Promise<void> {
-  expect((await engine.stats()).memberships).toBe(model.count);
+  expect((await statsOf(engine)).memberships).toBe(model.count);
   for (let user = 0; user < users; user += 7) {
-    const { rooms } = await engine.roomsOf(`@${user}:x`);
+    const { rooms } = await engine.answerer.mutual([`@${user}:x`]);
     expect(rooms.toSorted()).toEqual(model.roomsOf(`@${user}:x`));
   }
 }
@@ -89,7 +89,7 @@ describe.each([0, 1, 3])('%i shards', (shards) => {
     await expectState(kept, modelOf(next));
     expect([...(kept.store.cursor('feed') ?? [])]).toEqual([1]);
     const { epoch } = kept.store.identity;
-    await kept.engine.close();
+    await kept.engine.shards.close();
     await kept.store.close();
     expect(await verifyStore(join(directory, storeFileName))).toMatchObject({
       memberships: modelOf(next).count,
@@ -114,7 +114,7 @@ test.each([0, 1])(
     const seen = new Set<string>();
     const ask = async (): Promise<void> => {
       // The last user first: changes go by ascending user.
-      const answers = ['@19999:x', '@0:x'].map((userId) => kept.engine.roomsOf(userId));
+      const answers = ['@19999:x', '@0:x'].map((userId) => kept.engine.answerer.mutual([userId]));
       const [late, early] = await Promise.all(answers);
       seen.add(`${late.rooms.join()} ${early.rooms.join()}`);
     };
@@ -173,7 +173,7 @@ describe('bounds and failures', () => {
     await replacement.add(joinsOf(2, 2_000, 0));
     store.failure = 'the disk is full';
     await expect(replacement.finish(cursors)).rejects.toThrow(PublicError);
-    expect((await kept.engine.stats()).memberships).toBe(0);
+    expect((await statsOf(kept.engine)).memberships).toBe(0);
   });
 
   test('an empty one empties', async () => {
@@ -184,7 +184,7 @@ describe('bounds and failures', () => {
       joined: 0,
       left: modelOf(joinsOf(2, 3_000, 0)).count,
     });
-    expect((await kept.engine.stats()).memberships).toBe(0);
+    expect((await statsOf(kept.engine)).memberships).toBe(0);
   });
 });
 
@@ -192,9 +192,10 @@ describe('bounds and failures', () => {
 class RecordedStore extends MemoryStore {
   readonly cursors: string[] = [];
 
-  override async commit(batch: Parameters<MemoryStore['commit']>[0]): Promise<void> {
-    await super.commit(batch);
-    const value = batch.cursors?.at(0)?.value[0];
+  override async commit(batch: Parameters<MemoryStore['commit']>[0]): Promise<number> {
+    const number = await super.commit(batch);
+    const value = batch.cursors.at(0)?.value[0];
     this.cursors.push(value === undefined ? 'none' : value === 1 ? 'finished' : 'unfinished');
+    return number;
   }
 }

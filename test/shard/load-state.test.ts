@@ -4,31 +4,30 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { partitionRanges } from '../../src/base/ids.js';
-import { roomInterner, userInterner } from '../../src/directory/interner.js';
+import { Directory } from '../../src/directory/directory.js';
 import { InlineShard } from '../../src/shard/inline-shard.js';
 import { PooledShard } from '../../src/shard/pooled-shard.js';
 import type { Shard } from '../../src/shard/shard.js';
 import { changeWord } from '../../src/log/changes.js';
 import { LmdbStore } from '../../src/store/lmdb-store.js';
+import { draftOf } from '../store/draft.js';
 
 const [everything] = partitionRanges(1);
 
 test.each(['inline', 'pooled'])('%s: by its epoch and its owner', async (kind) => {
-  const directory = mkdtempSync(join(tmpdir(), 'mutual-rooms-state-'));
-  onTestFinished(() => rmSync(directory, { recursive: true, force: true }));
-  const store = await LmdbStore.open({ directory });
+  const folder = mkdtempSync(join(tmpdir(), 'mutual-rooms-state-'));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  const store = await LmdbStore.open({ directory: folder });
   onTestFinished(() => store.close());
-  const users = userInterner();
-  const rooms = roomInterner();
-  await store.restoreNames(users, rooms);
+  const directory = new Directory();
+  const { users, rooms } = directory;
+  await store.restoreNames(directory);
   const words = [users.intern('@alice:x'), changeWord(rooms.intern('!tea:x'), true)];
-  await store.commit({ changes: Uint32Array.from(words) });
+  await store.commit(draftOf(directory, Uint32Array.from(words)));
 
   const open = async (): Promise<Shard> => {
-    const shard =
-      kind === 'inline'
-        ? new InlineShard(everything, rooms.names)
-        : await PooledShard.open({ partitions: everything, names: rooms.names });
+    const options = { partitions: everything, names: rooms.names };
+    const shard = kind === 'inline' ? new InlineShard(options) : await PooledShard.open(options);
     onTestFinished(() => shard.close());
     return shard;
   };

@@ -6,12 +6,13 @@ import { roomInterner } from '../../src/directory/interner.js';
 import { PooledShard } from '../../src/shard/pooled-shard.js';
 import { changeWord } from '../../src/log/changes.js';
 import { pageQuestion, sharesQuestion } from '../../src/shard/wire.js';
-import { describeShard } from '../contract/shard-contract.js';
+import { describeLoadedShard, describeShard } from '../contract/shard-contract.js';
 import { expectAllEnded, startedBy } from './started-workers.js';
 
 const [everything] = partitionRanges(1);
 
-describeShard('PooledShard', async (names) => PooledShard.open({ partitions: everything, names }));
+describeShard('PooledShard', async (options) => PooledShard.open(options));
+describeLoadedShard('PooledShard', async (options) => PooledShard.open(options));
 
 describe('a thread that dies', () => {
   const alice = 1 as UserNo;
@@ -27,7 +28,8 @@ describe('a thread that dies', () => {
     expect(workers).toHaveLength(1);
     const list = Array.from({ length: 800 }, (_, index) => rooms.intern(`!${index}:x`));
     // Two users of 400 rooms each, none in common.
-    await shard.apply(
+    await shard.follow(
+      1,
       Uint32Array.from(list.flatMap((room, index) => [1 + (index % 2), changeWord(room, true)])),
     );
     return { shard, workers, onFailure, room: list[0] };
@@ -45,9 +47,10 @@ describe('a thread that dies', () => {
     const calls = [
       () => shard.ask(pageQuestion([alice], 0, 10, true)),
       () => shard.ask(new Uint32Array(0)),
-      () => shard.apply(Uint32Array.of(alice, changeWord(room, true))),
-      () => shard.forgetUser(alice),
-      () => shard.forgetRoom(room, 0, 10),
+      () => shard.follow(2, Uint32Array.of(alice, changeWord(room, true))),
+      () => shard.follow(3, new Uint32Array(0)),
+      () => shard.list(0, 10),
+      () => shard.members(0),
       () => shard.stats(),
     ];
     for (let round = 0; round < 2; round += 1) {
@@ -97,8 +100,8 @@ describe('a thread that dies', () => {
       shard.ask(longQuestions()),
       shard.ask(longQuestions()),
       shard.ask(longQuestions()),
-      shard.apply(Uint32Array.of(alice, changeWord(room, false))),
-      shard.forgetUser(alice),
+      shard.follow(2, Uint32Array.of(alice, changeWord(room, false))),
+      shard.list(alice, alice + 1),
       shard.stats(),
     ];
     const outcomes = Promise.allSettled(calls);

@@ -1,21 +1,34 @@
-/** Does a shard whose thread dies come back with everything, lose no change meanwhile, and never give a part of an answer? */
+/** Does a shard that fails come back with everything, lose no change meanwhile, and never give a part of an answer? */
 import { renameSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { expect, onTestFinished, test, vi } from 'vitest';
-import { partitionRanges, type UserNo } from '../../src/base/ids.js';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { partitionRanges, type RoomNo } from '../../src/base/ids.js';
 import type { Change } from '../../src/base/change.js';
 import type { Names } from '../../src/directory/names.js';
+import { InlineShard } from '../../src/shard/inline-shard.js';
+import { PooledShard } from '../../src/shard/pooled-shard.js';
 import { ReloadedShard } from '../../src/shard/reloaded-shard.js';
+import type { Shard, ShardOptions } from '../../src/shard/shard.js';
 import { changeWord } from '../../src/log/changes.js';
 import { pageQuestion } from '../../src/shard/wire.js';
-import { describeShard } from '../contract/shard-contract.js';
+import { describeLoadedShard, describeShard } from '../contract/shard-contract.js';
 import { NaiveIndex } from '../model/naive-index.js';
 import { seededRandom } from '../model/random.js';
 import { KeptStore, ids, joins, newFolder } from '../store/kept-store.js';
 import { AnswerReader } from './answer-reader.js';
+import { breakAfter } from './broken-changes.js';
 import { expectAllEnded, startedBy, type Started } from './started-workers.js';
 
 const [everything] = partitionRanges(1);
+
+type Start = (options: ShardOptions) => Promise<Shard>;
+
+const pooled: Start = async (options) => PooledShard.open(options);
+const inline: Start = async (options) => new InlineShard(options);
+const kinds: [string, Start][] = [
+  ['inline', inline],
+  ['pooled', pooled],
+];
 
 interface Watched {
   readonly shard: ReloadedShard;
@@ -23,19 +36,23 @@ interface Watched {
   readonly onReload: ReturnType<typeof vi.fn<() => void>>;
 }
 
-async function openWatched(names: Names): Promise<Started<Watched>> {
+async function openWatched(names: Names, start = pooled): Promise<Started<Watched>> {
   const onFailure = vi.fn<(reason: string) => void>();
   const onReload = vi.fn<() => void>();
   return startedBy(async () => ({
-    shard: await ReloadedShard.open({ partitions: everything, names, onFailure, onReload }),
+    shard: await ReloadedShard.open({ partitions: everything, names, start, onFailure, onReload }),
     onFailure,
     onReload,
   }));
 }
 
-describeShard('ReloadedShard', async (names) => ReloadedShard.open({ partitions: everything, names }));
+for (const [kind, start] of kinds) {
+  const open = async (options: ShardOptions): Promise<Shard> => ReloadedShard.open({ ...options, start });
+  describeShard(`ReloadedShard, ${kind}`, open);
+  describeLoadedShard(`ReloadedShard, ${kind}`, open);
+}
 
-describeShard('ReloadedShard that has been loaded again', async (names) => {
+describeShard('ReloadedShard that has been loaded again, pooled', async ({ names }) => {
   const kept = await KeptStore.open(newFolder());
   onTestFinished(() => kept.close());
   const {
@@ -48,6 +65,22 @@ describeShard('ReloadedShard that has been loaded again', async (names) => {
   return shard;
 });
 
+describeShard('ReloadedShard that has been loaded again, inline', async ({ names }) => {
+  const kept = await KeptStore.open(newFolder());
+  onTestFinished(() => kept.close());
+  const {
+    result: { shard, onReload },
+  } = await openWatched(names, inline);
+  await shard.load(kept.path, () => undefined);
+  breakAfter(0);
+  // In a store that holds no such commit: when it is made again, it is made whole.
+  const back = shard.follow(1, Uint32Array.of(1, changeWord(1 as RoomNo, true)));
+  await vi.waitFor(() => expect(onReload).toHaveBeenCalledOnce(), { timeout: 10_000 });
+  expect(await back).toBe(1);
+  expect(await shard.follow(1, Uint32Array.of(1, changeWord(1 as RoomNo, false)))).toBe(1);
+  return shard;
+});
+
 /** A shard beside its store and the plainest index: a change goes into the store first, as the ingest has it. */
 class Kept {
   readonly kept: KeptStore;
@@ -55,11 +88,11 @@ class Kept {
   readonly workers: Started<Watched>['workers'];
   readonly model = new NaiveIndex();
 
-  static async open(changes: readonly Change[] = []): Promise<Kept> {
+  static async open(changes: readonly Change[] = [], start = pooled): Promise<Kept> {
     const kept = await KeptStore.open(newFolder());
     onTestFinished(() => kept.close());
     if (changes.length > 0) await kept.commit(changes);
-    const { result, workers } = await openWatched(kept.rooms.names);
+    const { result, workers } = await openWatched(kept.rooms.names, start);
     onTestFinished(() => result.shard.close());
     const loaded = await result.shard.load(kept.path, () => undefined);
     const opened = new Kept(kept, result, workers);
@@ -81,15 +114,15 @@ class Kept {
   async change(changes: readonly Change[]): Promise<{ acknowledged: Promise<number> }> {
     await this.kept.commit(changes);
     this.model.apply(changes);
-    return { acknowledged: this.apply(changes) };
+    return { acknowledged: this.follow(this.kept.store.last, changes) };
   }
 
-  apply(changes: readonly Change[]): Promise<number> {
+  follow(number: number, changes: readonly Change[]): Promise<number> {
     const words = changes.flatMap(({ userId, roomId, joined }) => [
       this.kept.users.intern(userId),
       changeWord(this.kept.rooms.intern(roomId), joined),
     ]);
-    return this.shard.apply(Uint32Array.from(words));
+    return this.shard.follow(number, Uint32Array.from(words));
   }
 
   async roomsOf(userId: string): Promise<string[]> {
@@ -134,7 +167,7 @@ test('while idle: questions are refused until all is there again', async () => {
       reason: { code: 'UNAVAILABLE', retryAfterSeconds: 30 },
     });
     await expect(kept.shard.stats()).rejects.toMatchObject({ code: 'UNAVAILABLE' });
-    await expect(kept.shard.forgetUser(1 as UserNo)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    await expect(kept.shard.members(0)).rejects.toMatchObject({ code: 'UNAVAILABLE' });
     await kept.expectBack(times);
     expect(kept.watched.onFailure).toHaveBeenCalledTimes(times);
     await kept.expectAll(users);
@@ -188,7 +221,7 @@ test('a store that cannot be read: it is tried again until it can, and changes w
     timeout: 10_000,
   });
   const changes = joinsAll('@late:x', rooms.slice(0, 3));
-  const acknowledged = kept.apply(changes);
+  const acknowledged = kept.follow(2, changes);
   kept.model.apply(changes);
   await expect(kept.roomsOf(users[0])).rejects.toMatchObject({ code: 'UNAVAILABLE' });
   expect(kept.watched.onReload).not.toHaveBeenCalled();
@@ -202,11 +235,11 @@ test('closed while it is loaded again: changes that wait are refused, and no thr
   const kept = await Kept.open(everywhere);
   await kept.kill();
   await vi.waitFor(() => expect(kept.shard.failure).toBeDefined());
-  const waiting = Promise.allSettled([kept.apply([everywhere[0]]), kept.apply([everywhere[1]])]);
+  const waiting = Promise.allSettled([kept.follow(2, [everywhere[0]]), kept.follow(2, [everywhere[1]])]);
   await kept.shard.close();
   for (const outcome of await waiting)
     expect(outcome).toMatchObject({ status: 'rejected', reason: { code: 'UNAVAILABLE' } });
-  await expect(kept.apply([everywhere[0]])).rejects.toThrow('the engine is closed');
+  await expect(kept.follow(3, [everywhere[0]])).rejects.toThrow('the engine is closed');
   await expect(kept.roomsOf(users[0])).rejects.toThrow('the engine is closed');
   expect(kept.watched.onReload).not.toHaveBeenCalled();
   await expectAllEnded(kept.workers);
@@ -225,4 +258,43 @@ test('before it was loaded there is nothing to load again: it fails for good', a
   expect(onReload).not.toHaveBeenCalled();
   await shard.close();
   await expectAllEnded(workers.slice(-1));
+});
+
+describe('changes that fail in the middle, on the thread of the caller', () => {
+  test('the whole commit is there once the shard has been loaded again, and nothing is asked before', async () => {
+    const kept = await Kept.open(everywhere, inline);
+    for (let times = 1; times <= 3; times += 1) {
+      const late = ids('@', `late${times}-`, 5);
+      const changes = late.flatMap((userId) => joinsAll(userId, rooms.slice(0, 4)));
+      breakAfter(7);
+      const { acknowledged } = await kept.change([...changes, { ...everywhere[times], joined: false }]);
+      expect(kept.shard.failure).toMatch(/no memory for a set; it is being loaded again from the store/);
+      expect(() => kept.shard.askNow!(pageQuestion([1], 0, 1, false))).toThrow(/loaded again/);
+      const refused = await Promise.allSettled([
+        kept.roomsOf(late[0]),
+        kept.shard.stats(),
+        kept.shard.members(0),
+      ]);
+      for (const outcome of refused)
+        expect(outcome).toMatchObject({ status: 'rejected', reason: { code: 'UNAVAILABLE' } });
+      // Its promise resolves when every later question sees the changes: also those of commits behind it.
+      const next = await kept.change(joinsAll(`@next${times}:x`, rooms));
+      await Promise.all([acknowledged, next.acknowledged]);
+      await kept.expectBack(times);
+      expect(kept.watched.onFailure).toHaveBeenCalledTimes(times);
+      await kept.expectAll([...users, ...late, `@next${times}:x`]);
+    }
+  });
+
+  test('again while what waited is made: it is loaded once more', async () => {
+    const kept = await Kept.open(everywhere, inline);
+    // Behind what the store had when it was read, so that they are made again.
+    const changes = joinsAll('@late:x', rooms.slice(0, 5));
+    breakAfter(2, 3 + everywhere.length + 4);
+    expect(await kept.follow(2, changes)).toBe(5);
+    kept.model.apply(changes);
+    expect(kept.watched.onFailure).toHaveBeenCalledTimes(2);
+    expect(kept.watched.onReload).toHaveBeenCalledOnce();
+    await kept.expectAll([...users, '@late:x']);
+  });
 });

@@ -36,7 +36,7 @@ async function committing(what: string, momentMs: number): Promise<Ended> {
     `import { subscribe } from 'node:diagnostics_channel';
     import { writeSync } from 'node:fs';
     import { LmdbStore } from ${built('store/lmdb-store')};
-    import { roomInterner, userInterner } from ${built('directory/interner')};
+    import { Directory } from ${built('directory/directory')};
     const workers = [];
     subscribe('worker_threads', ({ worker }) => workers.push(worker));
     const store = await LmdbStore.open({
@@ -44,9 +44,9 @@ async function committing(what: string, momentMs: number): Promise<Ended> {
       limits: { recentChangesMax: 64 },
       silenceMaxMs: 8000,
     });
-    const users = userInterner();
-    const rooms = roomInterner();
-    await store.restoreNames(users, rooms, () => undefined);
+    const directory = new Directory();
+    const { users, rooms } = directory;
+    await store.restoreNames(directory, () => undefined);
     let isDone = false;
     let message = 'went on';
     for (let commit = 0, after = 0; after < 3; commit += 1) {
@@ -55,7 +55,12 @@ async function committing(what: string, momentMs: number): Promise<Ended> {
       for (let user = 0; user < ${usersOfEach}; user += 1)
         changes.push(users.intern('@w' + commit + '.' + user + ':x'), rooms.intern('!load:x') * 2 + 1);
       try {
-        await store.commit({ changes: Uint32Array.from(changes) });
+        await store.commit({
+          changes: Uint32Array.from(changes),
+          isSorted: false,
+          names: directory.counts(),
+          cursors: [],
+        });
         writeSync(1, '.');
         if (commit === 0)
           setTimeout(() => {

@@ -15,14 +15,13 @@ import { portableCount, portableFault, readPortable } from '../../src/sets/porta
 import { changeWord } from '../../src/log/changes.js';
 import { newMeta } from '../../src/store/identity.js';
 import {
-  nameCountsLength,
   partitionOfPartKey,
   partsMarkBytes,
   roomsPerRecordMax,
   roomsPerRecordMin,
-  userCountAt,
   userOfPartKey,
 } from '../../src/store/layout.js';
+import { nameCountsLength, userCountAt } from '../../src/directory/name-counts.js';
 import { Environment } from '../../src/store/lmdb.js';
 import { RoomSetLoad } from '../../src/store/load.js';
 import { putNameCounts } from '../../src/store/name-blocks.js';

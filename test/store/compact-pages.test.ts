@@ -1,7 +1,7 @@
 /** Do pages go on over compactions: is every room there exactly once, whatever was dropped between two pages? */
 import { expect, test } from 'vitest';
 import { compactStore } from '../../src/store/compact.js';
-import { MembershipEngine } from '../../src/engine/engine.js';
+import { loadEngine } from '../../src/engine/engine.js';
 import { PageTokens } from '../../src/engine/page-token.js';
 import { LmdbStore } from '../../src/store/lmdb-store.js';
 import { addTo, allIn, ids, leaves, storeOf } from './kept-store.js';
@@ -18,18 +18,18 @@ async function pageOf(
   shards: number,
 ): Promise<{ rooms: string[]; count: number; next: string | undefined }> {
   const store = await LmdbStore.open({ directory });
-  const engine = await MembershipEngine.load(store, { shards, onProgress: () => undefined });
+  const engine = await loadEngine(store, { shards, onProgress: () => undefined });
   try {
     const tokens = new PageTokens({ identity: store.identity });
     const start = token === undefined ? 0 : tokens.open(token, binding);
-    const { json, count, nextStart } = await engine.mutualPage([alice, bob], start, limit);
+    const { json, count, nextStart } = await engine.answerer.mutualPage([alice, bob], start, limit);
     return {
       rooms: JSON.parse(`[${Buffer.from(json).toString()}]`) as string[],
       count,
       next: nextStart === undefined ? undefined : tokens.seal(nextStart, binding),
     };
   } finally {
-    await engine.close();
+    await engine.shards.close();
     await store.close();
   }
 }

@@ -188,7 +188,7 @@ describe('an LMDB file', () => {
   test.each([
     [
       storeFormat + 1,
-      /has the format 2, and this version reads up to 1: run the version that wrote it, or a newer/,
+      /has the format 3, and this version reads up to 2: run the version that wrote it, or a newer/,
     ],
     [1000, /has the format 1000/],
     [0, /has the format 0, which this version does not read any more: export it/],

@@ -4,12 +4,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import type { Change } from '../../src/base/change.js';
-import { roomInterner, userInterner } from '../../src/directory/interner.js';
+import { Directory } from '../../src/directory/directory.js';
 import { exportMemberships } from '../../src/store/export.js';
 import { storeFileName } from '../../src/store/layout.js';
 import { Environment } from '../../src/store/lmdb.js';
 import { LmdbStore } from '../../src/store/lmdb-store.js';
-import type { StoredCursor } from '../../src/store/store-writer.js';
+import { changeWord } from '../../src/log/changes.js';
+import type { Cursor } from '../../src/log/cursor.js';
+import { draftOf } from './draft.js';
 
 export function newFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'mutual-rooms-store-'));
@@ -22,13 +24,14 @@ export class KeptStore {
   readonly directory: string;
   readonly path: string;
   readonly store: LmdbStore;
-  readonly users = userInterner();
-  readonly rooms = roomInterner();
+  readonly #directory = new Directory();
+  readonly users = this.#directory.users;
+  readonly rooms = this.#directory.rooms;
 
   static async open(directory: string): Promise<KeptStore> {
     const store = await LmdbStore.open({ directory });
     const kept = new KeptStore(directory, store);
-    await store.restoreNames(kept.users, kept.rooms, () => undefined);
+    await store.restoreNames(kept.#directory, () => undefined);
     return kept;
   }
 
@@ -39,12 +42,18 @@ export class KeptStore {
   }
 
   /** One commit. */
-  async commit(changes: readonly Change[], cursors: readonly StoredCursor[] = []): Promise<void> {
-    const words = changes.flatMap(({ userId, roomId, joined }) => [
-      this.users.intern(userId),
-      this.rooms.intern(roomId) * 2 + (joined ? 1 : 0),
-    ]);
-    await this.store.commit({ changes: Uint32Array.from(words), cursors });
+  async commit(changes: readonly Change[], cursors: readonly Cursor[] = []): Promise<void> {
+    await this.store.commit(draftOf(this.#directory, this.words(changes), cursors));
+  }
+
+  /** The changes in numbers. */
+  words(changes: readonly Change[]): Uint32Array {
+    return Uint32Array.from(
+      changes.flatMap(({ userId, roomId, joined }) => [
+        this.users.intern(userId),
+        changeWord(this.rooms.intern(roomId), joined),
+      ]),
+    );
   }
 
   async close(): Promise<void> {

@@ -4,10 +4,11 @@ import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import type { Change } from '../../src/base/change.js';
-import { foldingDebtMax } from '../../src/base/limits.js';
-import { MembershipEngine } from '../../src/engine/engine.js';
+import { foldingDebtMax } from '../../src/ingest/bounds.js';
+import { loadEngine, statsOf, type Engine } from '../../src/engine/engine.js';
 import { Ingest } from '../../src/ingest/ingest.js';
-import { roomInterner, userInterner } from '../../src/directory/interner.js';
+import { Directory } from '../../src/directory/directory.js';
+import { draftOf } from './draft.js';
 import { LmdbStore } from '../../src/store/lmdb-store.js';
 import type { StoreLimits } from '../../src/store/store-writer.js';
 import { verifyStore } from '../../src/store/verify.js';
@@ -25,15 +26,15 @@ describeDurableStore('on disk, folded all the time', (directory) =>
 interface Opened {
   readonly store: LmdbStore;
   readonly ingest: Ingest;
-  readonly engine: MembershipEngine;
+  readonly engine: Engine;
   close(): Promise<void>;
 }
 
 async function openIngest(directory: string, limits: Partial<StoreLimits>): Promise<Opened> {
   const store = await LmdbStore.open({ directory, limits });
-  const engine = await MembershipEngine.load(store, { shards: 0, onProgress: () => undefined });
+  const engine = await loadEngine(store, { shards: 0, onProgress: () => undefined });
   const close = async (): Promise<void> => {
-    await engine.close();
+    await engine.shards.close();
     await store.close();
   };
   onTestFinished(close);
@@ -53,7 +54,7 @@ test('a new folder is made, for its owner alone, with nothing beside the store',
 test('a batch before the names are read is refused, since its numbers would be given twice', async () => {
   const store = await open(newFolder());
   onTestFinished(() => store.close());
-  await expect(store.commit({ changes: Uint32Array.of(1, 1) })).rejects.toMatchObject({
+  await expect(store.commit(draftOf(new Directory(), Uint32Array.of(1, 1)))).rejects.toMatchObject({
     code: 'UNAVAILABLE',
   });
 });
@@ -77,10 +78,10 @@ test('at its bound it takes nothing more and says what to do; with a higher one 
     message: expect.stringMatching(/store\.bytes_max .*: raise it, or run "mutual-rooms compact"/),
   });
   expect(model.count).toBeGreaterThan(40);
-  expect((await bounded.engine.roomsOf('@0:x')).count).toBe(40);
+  expect((await bounded.engine.answerer.mutual(['@0:x'])).count).toBe(40);
   await bounded.close();
   const raised = await openIngest(directory, { bytesMax: 2 ** 30 });
-  expect((await raised.engine.stats()).memberships).toBe(model.count);
+  expect((await statsOf(raised.engine)).memberships).toBe(model.count);
   await raised.ingest.apply([joins('@more:x', '!r')]);
   await raised.close();
   await verifyStore(raised.store.path);
@@ -124,18 +125,18 @@ test.each([
     await verifyStore(opened.store.path);
     const again = await openIngest(join(opened.store.path, '..'), {});
     for (let user = 0; user < 50; user += 1)
-      expect((await again.engine.roomsOf(`@${user}:x`)).rooms.toSorted()).toEqual(
+      expect((await again.engine.answerer.mutual([`@${user}:x`])).rooms.toSorted()).toEqual(
         model.roomsOf(`@${user}:x`),
       );
   },
 );
 
-test('an interner that has names already is not restored into', async () => {
+test('a directory that has names already is not restored into', async () => {
   const store = await open(newFolder());
   onTestFinished(() => store.close());
-  const users = userInterner();
-  await store.restoreNames(users, roomInterner(), () => undefined);
-  users.intern('@a:x');
-  await store.commit({ changes: new Uint32Array(0) });
-  await expect(store.restoreNames(users, roomInterner(), () => undefined)).rejects.toThrow();
+  const directory = new Directory();
+  await store.restoreNames(directory);
+  directory.users.intern('@a:x');
+  await store.commit(draftOf(directory, new Uint32Array(0)));
+  await expect(store.restoreNames(directory)).rejects.toThrow();
 });

@@ -19,15 +19,15 @@ export class OtherProcess {
     writeFileSync(
       program,
       `import { LmdbStore } from ${built('store/lmdb-store')};
-      import { roomInterner, userInterner } from ${built('directory/interner')};
+      import { Directory } from ${built('directory/directory')};
       const store = await LmdbStore.open({ directory: ${JSON.stringify(directory)} });
-      const users = userInterner();
-      const rooms = roomInterner();
-      await store.restoreNames(users, rooms, () => undefined);
+      const directory = new Directory();
+      const { users, rooms } = directory;
+      await store.restoreNames(directory, () => undefined);
       process.on('message', async ({ userId, roomId }) => {
         const changes = Uint32Array.of(users.intern(userId), rooms.intern(roomId) * 2 + 1);
         try {
-          await store.commit({ changes });
+          await store.commit({ changes, isSorted: false, names: directory.counts(), cursors: [] });
           process.send('committed');
         } catch (error) {
           process.send(error.code + ' ' + error.message);

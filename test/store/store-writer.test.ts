@@ -1,6 +1,10 @@
 /** Is the store what was committed after every commit and every part of a fold, also one that was broken off? */
+import { readNameCounts } from '../../src/store/name-blocks.js';
+import { lastCommit } from '../../src/store/read-recent.js';
+import type { Cursor } from '../../src/log/cursor.js';
+import { draftOf } from './draft.js';
 import { expect, describe, test } from 'vitest';
-import { changesPerFoldMax } from '../../src/base/limits.js';
+import { changesPerFoldMax } from '../../src/store/bounds.js';
 import type { Environment } from '../../src/store/lmdb.js';
 import type { StoreWriter } from '../../src/store/store-writer.js';
 import { seededRandom, type Random } from '../model/random.js';
@@ -40,9 +44,17 @@ class CheckedWriter {
     this.writer = newWriter(this.environment, recentChangesMax);
   }
 
-  commit(changes: readonly NumberedChange[]): void {
-    this.writer.commit({ changes: wordsOfChanges(changes) });
+  /** @returns its number */
+  commit(changes: readonly NumberedChange[]): number {
+    const number = this.write(wordsOfChanges(changes));
     this.sets.apply(changes);
+    return number;
+  }
+
+  /** The same for words that may be none. */
+  write(changes: Uint32Array, cursors: readonly Cursor[] = []): number {
+    const names = { counts: () => readNameCounts(this.environment) };
+    return this.writer.commit(draftOf(names, changes, cursors));
   }
 
   /** As after the end of the process: what it knew is gone. */
@@ -135,7 +147,7 @@ test('while it is put off, changes are removed oldest first and only when all of
   const random = seededRandom(9);
   while (checked.writer.debt === 0) checked.commit(anyChanges(random, 10));
   const all = recentOf(checked.environment);
-  expect(all).toEqual(all.map((_, index) => index));
+  expect(all).toEqual(all.map((_, index) => index + 1));
   let seen = all;
   let removing = 0;
   while (seen.length > 0) {
@@ -191,7 +203,7 @@ describe('broken off', () => {
       while (checked.writer.debt === 0) checked.commit(anyChanges(random, 140));
       let failed = 0;
       // Until the first generation is folded.
-      for (let part = 0; recentOf(checked.environment)[0] === 0; part += 1) {
+      for (let part = 0; recentOf(checked.environment)[0] === 1; part += 1) {
         const before = { records: recordsOf(checked.environment), recent: recentOf(checked.environment) };
         // A few times: a process that dies in each fold would never come to the end.
         const repair = breakAfter(checked.environment, table, failed < 4 ? writes : Infinity);
@@ -238,12 +250,12 @@ describe('broken off', () => {
     checked.commit(anyChanges(seededRandom(1), 10));
     const repair = breakAfter(checked.environment, 'recent', 0);
     const cursors = [{ source: 'feed', value: Uint8Array.of(1) }];
-    expect(() => checked.writer.commit({ changes: Uint32Array.of(1, 1), cursors })).toThrow('the disk broke');
+    expect(() => checked.write(Uint32Array.of(1, 1), cursors)).toThrow('the disk broke');
     repair();
-    expect(recentOf(checked.environment)).toEqual([0]);
+    expect(recentOf(checked.environment)).toEqual([1]);
     expect(checked.environment.getBytes('cursor:feed')).toBeUndefined();
     checked.commit(anyChanges(seededRandom(2), 10));
-    expect(recentOf(checked.environment)).toEqual([0, 1]);
+    expect(recentOf(checked.environment)).toEqual([1, 2]);
     await checked.expectState();
   });
 });
@@ -258,8 +270,8 @@ test('once somebody else has opened the store, neither commits nor folds write a
   );
   for (const write of [
     () => checked.writer.fold(100),
-    () => checked.writer.commit({ changes: Uint32Array.of(1, 1) }),
-    () => checked.writer.commit({ changes: noWords, cursors: [{ source: 'feed', value: Uint8Array.of(1) }] }),
+    () => checked.write(Uint32Array.of(1, 1)),
+    () => checked.write(noWords, [{ source: 'feed', value: Uint8Array.of(1) }]),
   ])
     expect(write).toThrow(/process 77 on elsewhere has opened .* since/);
   expect({ records: recordsOf(environment), recent: recentOf(environment) }).toEqual(before);
@@ -267,10 +279,10 @@ test('once somebody else has opened the store, neither commits nor folds write a
   await checked.expectState();
 });
 
-test('a batch without changes has no number, and its cursor is kept', () => {
+test('a commit without changes has a number, and its cursor is kept', () => {
   const checked = new CheckedWriter(100);
-  checked.writer.commit({ changes: noWords, cursors: [{ source: 'feed', value: Uint8Array.of(8) }] });
-  expect(recentOf(checked.environment)).toEqual([]);
+  expect(checked.write(noWords, [{ source: 'feed', value: Uint8Array.of(8) }])).toBe(1);
+  expect(recentOf(checked.environment)).toEqual([1]);
   expect([...checked.environment.getBytes('cursor:feed')!]).toEqual([8]);
 });
 
@@ -278,7 +290,41 @@ test('changes are taken from their place in a larger array', async () => {
   const checked = new CheckedWriter(100);
   const change = { user: 5, room: roomAt(9), joined: true };
   const words = Uint32Array.from([9, 9, ...wordsOfChanges([change]), 9, 9]);
-  checked.writer.commit({ changes: words.subarray(2, 4) });
+  checked.write(words.subarray(2, 4));
   checked.sets.apply([change]);
+  await checked.expectState();
+});
+
+test('numbers ascend by one over folds, generations, sorted commits and starts', async () => {
+  const checked = new CheckedWriter(64);
+  const random = seededRandom(4);
+  let expected = 1;
+  for (let round = 0; round < 40; round += 1) {
+    for (let batch = random(4); batch >= 0; batch -= 1)
+      expect(checked.commit(anyChanges(random, random(3) * 20))).toBe(expected++);
+    if (random(2) === 0) checked.foldAll();
+    if (random(3) === 0) checked.reopen();
+    expect(lastCommit(checked.environment)).toBe(expected - 1);
+    // The tail ends with the last commit, and has none left out.
+    const tail = recentOf(checked.environment);
+    expect(tail).toEqual(tail.map((_, index) => expected - tail.length + index));
+  }
+  checked.foldAll();
+  await checked.expectState();
+});
+
+test('a sorted commit that is folded at once takes a number, and removes commits without changes before it', async () => {
+  const checked = new CheckedWriter(100);
+  const changes = [1, 2, 3].map((user) => ({ user, room: roomAt(user), joined: true }));
+  const sorted = {
+    ...draftOf({ counts: () => readNameCounts(checked.environment) }, wordsOfChanges(changes)),
+    isSorted: true,
+  };
+  expect([checked.write(noWords), checked.write(noWords)]).toEqual([1, 2]);
+  expect(checked.writer.commit(sorted)).toBe(3);
+  checked.sets.apply(changes);
+  expect([recentOf(checked.environment), lastCommit(checked.environment)]).toEqual([[], 3]);
+  checked.reopen();
+  expect(checked.commit(changes)).toBe(4);
   await checked.expectState();
 });

@@ -4,7 +4,7 @@
  */
 import { onTestFinished } from 'vitest';
 import { systemClock, type Clock } from '../../src/base/clock.js';
-import { MembershipEngine } from '../../src/engine/engine.js';
+import { loadEngine, type Engine } from '../../src/engine/engine.js';
 import { IngestedIndex } from '../../src/ingest/fed-index.js';
 import { Ingest } from '../../src/ingest/ingest.js';
 import { ShadowReplacement } from '../../src/ingest/shadow-replacement.js';
@@ -46,19 +46,13 @@ export type Told = {
 }[keyof FeedObserver];
 
 export class FedEngine {
-  readonly engine: MembershipEngine;
+  readonly engine: Engine;
   readonly feed: SynapseFeed;
   readonly index: IngestedIndex;
   readonly told: Told[];
   readonly #store: Store;
 
-  private constructor(
-    engine: MembershipEngine,
-    feed: SynapseFeed,
-    index: IngestedIndex,
-    store: Store,
-    told: Told[],
-  ) {
+  private constructor(engine: Engine, feed: SynapseFeed, index: IngestedIndex, store: Store, told: Told[]) {
     this.engine = engine;
     this.feed = feed;
     this.index = index;
@@ -73,7 +67,7 @@ export class FedEngine {
     { shards = 0, directory, clock = systemClock, replacedInParts, ...options }: FedOptions = {},
   ): Promise<FedEngine> {
     const store = directory === undefined ? new MemoryStore() : await LmdbStore.open({ directory });
-    const engine = await MembershipEngine.load(store, { shards, onProgress: () => undefined });
+    const engine = await loadEngine(store, { shards, onProgress: () => undefined });
     const ingest = new Ingest(engine, store);
     const index =
       replacedInParts === undefined
@@ -101,7 +95,7 @@ export class FedEngine {
   /** May be called twice. */
   async close(): Promise<void> {
     await this.feed.close();
-    await this.engine.close();
+    await this.engine.shards.close();
     await this.#store.close();
   }
 
@@ -118,12 +112,12 @@ export class FedEngine {
 }
 
 class ReplacedInParts extends IngestedIndex {
-  readonly #engine: MembershipEngine;
+  readonly #engine: Engine;
   readonly #ingest: Ingest;
   readonly #broken: { readonly isBroken: boolean };
 
   constructor(
-    parts: { engine: MembershipEngine; ingest: Ingest; store: Store },
+    parts: { engine: Engine; ingest: Ingest; store: Store },
     broken: { readonly isBroken: boolean },
   ) {
     super('synapse', parts);
