@@ -12,8 +12,3 @@ export type NameCounts = Uint32Array;
 /** Where the users are counted. Nobody (base/ids.ts) is not. */
 export const userCountAt = partitionCount;
 export const nameCountsLength = partitionCount + 1;
-
-/** How many names there are in all. */
-export function totalOf(counts: NameCounts): number {
-  return counts.reduce((sum, count) => sum + count, 0);
-}

@@ -179,7 +179,10 @@ export class MembershipEngine {
   async #make(changes: readonly Change[]): Promise<number> {
     const { directory, shards } = this.#engine;
     shards.checkAvailable();
-    return this.#turns.take(changes.length > changesPerTaskMax, async () => {
+    // A short list has left for the shards when the call returns.
+    if (changes.length <= changesPerTaskMax)
+      return this.#turns.take(false, async () => shards.follow(shards.next, directory.number(changes)));
+    return this.#turns.take(true, async () => {
       const words = await numberChanges(directory, changes);
       return shards.follow(shards.next, words);
     });

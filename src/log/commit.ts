@@ -7,7 +7,7 @@
  */
 import type { Cursor } from './cursor.js';
 
-/** What is committed together, before it has a number. */
+/** A commit before it has its number. */
 export interface Draft {
   /** As changes.ts lays them out, in order. */
   readonly changes: Uint32Array;
@@ -20,10 +20,6 @@ export interface Draft {
   readonly names: Uint32Array;
   /** How far sources have been read when the changes are made. */
   readonly cursors: readonly Cursor[];
-}
-
-export interface Commit extends Draft {
-  readonly number: number;
 }
 
 /**

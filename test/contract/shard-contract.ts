@@ -41,7 +41,7 @@ function joined(...questions: readonly Uint32Array[]): Uint32Array {
 }
 
 /** Asks for the members of all partitions. @param rooms all that anybody was ever in */
-export async function expectMembers(
+async function expectMembers(
   shard: Pick<Shard, 'members'>,
   rooms: readonly RoomNo[],
   countOf: (room: RoomNo) => number,

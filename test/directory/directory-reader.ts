@@ -9,7 +9,7 @@ const built = (name: string): string =>
   JSON.stringify(new URL(`../../dist/${name}.js`, import.meta.url).href);
 
 /** The n-th user and room of the test; long and short, some that JSON and UTF-8 write otherwise. */
-export const nameText = `
+const nameText = `
   const padding = ['', 'é', '"\\\\', '☕'.repeat(9), 'x'.repeat(200)];
   const nameOf = (sigil, index) => sigil + index + padding[index % 5] + ':example.org';
 `;

@@ -2,10 +2,11 @@
 import { onTestFinished, vi } from 'vitest';
 import { RoomSets } from '../../src/sets/room-sets.js';
 
+// The class's own, called on whichever sets it is for.
+const { add } = RoomSets.prototype;
+
 /** @param joins how many joins are made from now on before one throws; with several numbers, one behind each of them throws */
 export function breakAfter(...joins: readonly number[]): void {
-  // The class's own, called on whichever sets it is for.
-  const { add } = RoomSets.prototype;
   let made = 0;
   const spy = vi.spyOn(RoomSets.prototype, 'add').mockImplementation(function (this: RoomSets, handle, room) {
     if (joins.includes(made++)) throw new Error('no memory for a set');
