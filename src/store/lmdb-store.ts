@@ -96,9 +96,8 @@ export class LmdbStore implements Store {
 
   static async #open(path: string, instance: string, settings: Settings): Promise<LmdbStore> {
     let identity: Identity | undefined;
-    const environment = await openOwned(path, instance, (opened) => {
-      identity = checkedIdentity(opened);
-    });
+    const check = (opened: Environment): void => void (identity = checkedIdentity(opened));
+    const environment = await openOwned(path, instance, check, { bytesMax: settings.limits.bytesMax });
     assert(identity !== undefined, 'what is owned was looked at');
     return new LmdbStore(environment, identity, instance, settings);
   }
