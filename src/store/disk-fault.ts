@@ -14,7 +14,7 @@ export interface DiskFault {
   readonly message: string;
   /** Nothing can be written any more until the process starts anew. */
   readonly isFinal: boolean;
-  /** Another process has taken the store over. */
+  /** Another process has taken the store over, or it is gone. */
   readonly isLost?: boolean;
 }
 

@@ -88,9 +88,14 @@ export class LmdbStore implements Store {
       if (isNew || !(isReadOnlyDisk(error) || code === 'FULL'))
         throw new PublicError(code, message, { cause: error });
       const environment = new Environment({ path, readOnly: true });
-      const store = new LmdbStore(environment, checkedIdentity(environment), '', settings);
-      store.failure = `${message}; then start the server anew`;
-      return store;
+      try {
+        const store = new LmdbStore(environment, checkedIdentity(environment), '', settings);
+        store.failure = `${message}; then start the server anew`;
+        return store;
+      } catch (unreadable) {
+        await environment.close();
+        throw unreadable;
+      }
     }
   }
 
