@@ -1,7 +1,22 @@
 #!/usr/bin/env node
 /** The binary `mutual-rooms`: nothing but the process around commands/program.ts. */
-import { run } from './commands/program.js';
-import { processTerminal } from './commands/terminal.js';
+import { endAtSignals, startFault } from './commands/process-start.js';
+
+endAtSignals();
+const fault = startFault();
+if (fault !== undefined) {
+  process.stderr.write(`mutual-rooms: ${fault}\n`);
+  process.exit(1);
+}
+// The other modules are read from here on.
+const [{ run }, { processTerminal }, { reportUncaught }] = await Promise.all([
+  import('./commands/program.js'),
+  import('./commands/terminal.js'),
+  import('./commands/command-error.js'),
+]);
+process.on('uncaughtException', (error) =>
+  process.exit(reportUncaught(error, (text) => processTerminal.err(text))),
+);
 
 // Who reads our output may stop early, as `head` does: then there is nobody left to tell.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {

@@ -17,6 +17,12 @@ export type RoomNo = number & { readonly [brand]: 'RoomNo' };
 /** The user that nobody is: joined to nothing. Unknown users are asked for under this number, so that they look like any other. */
 export const nobody = 0 as UserNo;
 
+/**
+ * Users are numbered below 2^26: a shard has a slot for the set of each (sets/packed-runs.ts), so it never runs out of slots after a
+ * change was committed. Who would be one too many is refused before.
+ */
+export const userBits = 26;
+
 export const partitionCount = 64;
 export const sequenceBits = 25;
 const sequenceCountMax = 2 ** sequenceBits;

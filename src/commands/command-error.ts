@@ -1,7 +1,8 @@
 /**
  * An error that ends a command with one clear line and an exit code; `report` writes down whatever was thrown.
  */
-import { messageOf } from '../base/errors.js';
+import { PublicError, messageOf } from '../base/errors.js';
+import { resourceFaultOf } from '../base/resource-fault.js';
 import { ConfigError } from '../config/config-error.js';
 
 export const exitCodes = { ok: 0, failed: 1, usage: 2 } as const;
@@ -18,13 +19,25 @@ export class CommandError extends Error {
 
 /** @returns the exit code that the error stands for */
 export function report(error: unknown, write: (text: string) => void, withStack: boolean): number {
-  for (const line of messageOf(error).split('\n')) write(`mutual-rooms: ${line}\n`);
+  for (const line of textOf(error).split('\n')) write(`mutual-rooms: ${line}\n`);
   if (withStack && error instanceof Error) {
     for (let each: unknown = error; each instanceof Error; each = each.cause)
       write(`${each.stack ?? each.message}\n`);
   }
   if (error instanceof ConfigError) return exitCodes.usage;
   return error instanceof CommandError ? error.exitCode : exitCodes.failed;
+}
+
+/** What nobody caught is a fault of ours, unless the process has come to a limit: then it comes up anywhere. @returns the exit code */
+export function reportUncaught(error: unknown, write: (text: string) => void): number {
+  return report(error, write, resourceFaultOf(error) === undefined);
+}
+
+/** Errors of ours say what to do. The system names whatever was under way when it had come to a limit. */
+function textOf(error: unknown): string {
+  const isOurs =
+    error instanceof CommandError || error instanceof ConfigError || error instanceof PublicError;
+  return (isOurs ? undefined : resourceFaultOf(error)) ?? messageOf(error);
 }
 
 /** What the system says when an address cannot be listened on, as a sentence with a way out. */

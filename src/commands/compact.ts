@@ -16,7 +16,7 @@ export async function compact(options: StoreDirectoryOptions, terminal: Terminal
   }).finally(() => bar?.end());
   const seconds = (terminal.clock.monotonicMs() - startedAtMs) / 1000;
   terminal.out(
-    `users ${before.users} -> ${after.users}, rooms ${before.rooms} -> ${after.rooms}, ` +
+    `compacted the store in ${directory}: users ${before.users} -> ${after.users}, rooms ${before.rooms} -> ${after.rooms}, ` +
       `bytes ${before.bytes} -> ${after.bytes}, ${memberships} memberships, in ${seconds.toFixed(1)} s\n`,
   );
 }

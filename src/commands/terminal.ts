@@ -5,6 +5,7 @@ import type { Readable, Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Clock, systemClock } from '../base/clock.js';
 import type { Env } from '../config/environment.js';
+import { onStopSignals } from './process-start.js';
 
 export interface Terminal {
   readonly env: Env;
@@ -56,7 +57,6 @@ export const processTerminal: Terminal = {
         signalled = true;
         resolve(signal);
       };
-      process.on('SIGTERM', onSignal);
-      process.on('SIGINT', onSignal);
+      onStopSignals(onSignal);
     }),
 };

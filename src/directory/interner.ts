@@ -11,7 +11,7 @@
 import { checkName } from '../base/change.js';
 import { systemRandom, type RandomBytes } from '../base/clock.js';
 import { nameBytesMax } from '../base/limits.js';
-import { nobody, partitionCount, sequenceBits, type RoomNo, type UserNo } from '../base/ids.js';
+import { nobody, partitionCount, sequenceBits, userBits, type RoomNo, type UserNo } from '../base/ids.js';
 import { assert } from '../base/assert.js';
 import { NameEncoder, headerBytes, wordsOf } from './encoder.js';
 import { halfSipHash } from './half-sip-hash.js';
@@ -328,7 +328,7 @@ export function roomInterner(random: RandomBytes = systemRandom): Interner<RoomN
 
 /** Names of users: one lane. */
 export function userNames(): Names {
-  return new Names(1, 31);
+  return new Names(1, userBits);
 }
 
 export function userInterner(random: RandomBytes = systemRandom): Interner<UserNo> {

@@ -10,8 +10,7 @@
  * Cost: insert and remove move at most `packedCountMax` words; slots are on average nine tenths full.
  */
 import { assert } from '../base/assert.js';
-import { PublicError } from '../base/errors.js';
-import { roomNoEnd } from '../base/ids.js';
+import { roomNoEnd, userBits } from '../base/ids.js';
 import { Slab } from './slab.js';
 import { packedCountMax } from './thresholds.js';
 
@@ -27,7 +26,7 @@ assert(capacities.at(-1) === packedCountMax, 'the largest class holds the larges
 /** Handles from here on name a slot; those below are a room + 1. */
 const slotFlag = 2 ** 31;
 assert(roomNoEnd < slotFlag, 'the handle of a single room stays below those of slots');
-const slotBits = 26;
+const slotBits = userBits;
 const slotMask = 2 ** slotBits - 1;
 /** Beyond this, `copyWithin` is faster than a loop. */
 const wordsMovedByHand = 32;
@@ -56,8 +55,7 @@ export function slotOf(handle: number): number {
 }
 
 export function handleOf(sizeClass: number, slot: number): number {
-  if (slot > slotMask)
-    throw new PublicError('FULL', 'a shard holds no more sets of this size; use more shards');
+  assert(slot <= slotMask, 'a shard has at most one set a user, and users are bounded (base/ids.ts)');
   return (slotFlag | (sizeClass << slotBits) | slot) >>> 0;
 }
 

@@ -2,10 +2,16 @@
  * A copy of a store as of one commit, beside whoever writes: LMDB's own, without its free pages. While it is being made,
  * pages that are freed are not used again, so the store grows by what is changed meanwhile.
  */
-import { chmodSync, mkdirSync, readdirSync, renameSync, statSync } from 'node:fs';
+import { chmodSync, readdirSync, renameSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { PublicError, messageOf } from '../base/errors.js';
-import { checkSpace, removeUnfinished, syncDirectory, unfinishedPath } from './data-directory.js';
+import {
+  checkSpace,
+  makeDirectory,
+  removeUnfinished,
+  syncDirectory,
+  unfinishedPath,
+} from './data-directory.js';
 import { checkFormat } from './identity.js';
 import { storeFileName } from './layout.js';
 import { Environment } from './lmdb.js';
@@ -47,7 +53,7 @@ export async function backupStore(path: string, directory: string): Promise<numb
 function makeEmpty(directory: string): void {
   let found: string[];
   try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    makeDirectory(directory);
     found = readdirSync(directory);
   } catch (error) {
     throw new PublicError(

@@ -75,7 +75,7 @@ async function replace(
   checkSpace(directory);
   const unfinished = unfinishedPath(directory);
   const snapshot = old.snapshot();
-  const next = new Environment({ path: unfinished, create: true });
+  const next = new Environment({ path: unfinished, create: true, bytesMax: before.bytes });
   let memberships: number;
   try {
     const compactor = new Compactor(old, next, snapshot, (users) => onProgress(users, before.users * 2));

@@ -16,7 +16,7 @@ import {
   statSync,
   statfsSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { PublicError, messageOf } from '../base/errors.js';
 import { storeFileName, unfinishedFileName } from './layout.js';
 
@@ -83,7 +83,7 @@ export function examineDirectory(directory: string): FoundDirectory {
 export function prepareDirectory(directory: string): FoundDirectory {
   const found = examineDirectory(directory);
   try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    makeDirectory(directory);
   } catch (error) {
     throw cannotBeUsed(directory, error);
   }
@@ -92,11 +92,35 @@ export function prepareDirectory(directory: string): FoundDirectory {
   return found;
 }
 
+/**
+ * With what is missing above it; nobody else may look into what is made. Node's own (`recursive`) goes round for ever where a
+ * file system makes no folders, like /proc.
+ * @throws what the system answers
+ */
+export function makeDirectory(directory: string): void {
+  const missing: string[] = [];
+  for (let folder = resolve(directory); !existsSync(folder); folder = dirname(folder)) missing.push(folder);
+  for (const folder of missing.reverse()) {
+    try {
+      mkdirSync(folder, { mode: 0o700 });
+    } catch (error) {
+      // Somebody else may have made it meanwhile.
+      if (!existsSync(folder)) throw error;
+    }
+  }
+}
+
 function cannotBeUsed(directory: string, cause: unknown): PublicError {
-  const said = messageOf(cause);
-  return new PublicError('UNAVAILABLE', `data_dir ${directory} cannot be used (${said}): correct it`, {
-    cause,
-  });
+  const { code } = cause as NodeJS.ErrnoException;
+  const isForbidden = code === 'EACCES' || code === 'EPERM';
+  const advice = isForbidden ? `give it to the user of the server (chown ${userId()} ${directory}), or ` : '';
+  const said = `data_dir ${directory} cannot be used (${messageOf(cause)})`;
+  return new PublicError('UNAVAILABLE', `${said}: ${advice}name another folder`, { cause });
+}
+
+/** Windows has none. */
+function userId(): string {
+  return String(process.geteuid?.() ?? '');
 }
 
 /**

@@ -7,13 +7,14 @@ import { dirname } from 'node:path';
 import { PortableFault } from '../sets/portable.js';
 import { LostStore } from './owner.js';
 import { PublicError, messageOf, type PublicErrorCode } from '../base/errors.js';
+import { resourceFaultOf } from '../base/resource-fault.js';
 
 export interface DiskFault {
   readonly code: PublicErrorCode;
   readonly message: string;
   /** Nothing can be written any more until the process starts anew. */
   readonly isFinal: boolean;
-  /** Another process has taken the store over. */
+  /** Another process has taken the store over, or it is gone. */
   readonly isLost?: boolean;
 }
 
@@ -37,6 +38,8 @@ export function diskFaultOf(error: unknown, path: string): DiskFault {
   if (error instanceof PublicError) return { code: error.code, message: error.message, isFinal: false };
   if (error instanceof PortableFault)
     return fault('DAMAGED', `${path} is damaged (${error.message}): put a backup in its place`);
+  const resource = resourceFaultOf(error);
+  if (resource !== undefined) return fault('UNAVAILABLE', `the store cannot be used: ${resource}`);
   const { code } = error as { code?: unknown };
   // Behind the system's words the package adds what it once did last, which need not be this.
   const said = messageOf(error).split(':')[0];

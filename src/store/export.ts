@@ -5,7 +5,7 @@
 import { roomNames, userNames } from '../directory/interner.js';
 import { checkFormat } from './identity.js';
 import { userCountAt } from '../directory/name-counts.js';
-import { Environment } from './lmdb.js';
+import { Environment, type Snapshot } from './lmdb.js';
 import { readNameCounts } from './name-blocks.js';
 import { readNames } from './restore-names.js';
 import { StateReader } from './state-reader.js';
@@ -18,11 +18,12 @@ const afterRoom = Buffer.from(',"membership":"join"}\n');
 /** Names are written in whole words: up to three bytes behind one are written too. */
 const bytesBeyond = 3;
 
-/** @param onProgress is told of users. @throws PublicError INVALID, DAMAGED */
-export async function* exportMemberships(path: string, onProgress: Progress): AsyncGenerator<Buffer> {
+/** @param onProgress is told of users. @returns how many memberships there were. @throws PublicError INVALID, DAMAGED, UNAVAILABLE */
+export async function* exportMemberships(path: string, onProgress: Progress): AsyncGenerator<Buffer, number> {
   const environment = new Environment({ path, readOnly: true });
-  const snapshot = environment.snapshot();
+  let snapshot: Snapshot | undefined;
   try {
+    snapshot = environment.snapshot();
     checkFormat(environment);
     const users = userNames();
     users.append(0, new Uint32Array(1), 0, false);
@@ -31,7 +32,9 @@ export async function* exportMemberships(path: string, onProgress: Progress): As
     const userCount = readNameCounts(environment, snapshot)[userCountAt];
     const reader = new StateReader(environment, snapshot);
     let lines = new Lines();
+    let memberships = 0;
     while (reader.next()) {
+      memberships += reader.count;
       const user = users.position(reader.user);
       for (let index = 0; index < reader.count; index += 1) {
         const room = rooms.position(reader.rooms[index]);
@@ -50,8 +53,9 @@ export async function* exportMemberships(path: string, onProgress: Progress): As
     }
     onProgress(userCount, userCount);
     if (lines.end > 0) yield lines.written;
+    return memberships;
   } finally {
-    snapshot.done();
+    snapshot?.done();
     await environment.close();
   }
 }

@@ -1,7 +1,8 @@
 /** The process of inspect.ts: `probe PATH` or `verify PATH`, and the outcome as JSON on stdout. */
-import { PublicError, messageOf } from '../base/errors.js';
+import { PublicError, messageOf, type PublicErrorCode } from '../base/errors.js';
+import { resourceFaultOf } from '../base/resource-fault.js';
 import type { Inspected, Inspection } from './inspect.js';
-import { Environment, type Table } from './lmdb.js';
+import { Environment, ProcessNumberTaken, type Table } from './lmdb.js';
 import { verifyStore, type StoreTotals } from './verify.js';
 
 const [inspection, path] = process.argv.slice(2) as [Inspection, string];
@@ -12,12 +13,16 @@ try {
   if (inspection === 'verify') totals = await verifyStore(path);
   inspected = { totals };
 } catch (error) {
-  inspected =
-    error instanceof PublicError
-      ? { code: error.code, message: error.message }
-      : { code: 'DAMAGED', message: `${path} is damaged (${messageOf(error)}): put a backup in its place` };
+  inspected = { ...faultOf(error), isNumberTaken: error instanceof ProcessNumberTaken };
 }
 process.stdout.write(JSON.stringify(inspected));
+
+function faultOf(error: unknown): { code: PublicErrorCode; message: string } {
+  if (error instanceof PublicError) return { code: error.code, message: error.message };
+  const resource = resourceFaultOf(error);
+  if (resource !== undefined) return { code: 'UNAVAILABLE', message: `${path} cannot be read: ${resource}` };
+  return { code: 'DAMAGED', message: `${path} is damaged (${messageOf(error)}): put a backup in its place` };
+}
 
 /** Reads every record of every table. At a damaged page a table may seem to end, so the records are counted. */
 async function probe(): Promise<void> {

@@ -4,9 +4,10 @@
  *
  * Cost: a process (40 ms), and reading the file: what a start reads afterwards is in the system's cache then.
  */
-import { execFile } from 'node:child_process';
+import { execFile, type ExecFileException } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { PublicError, messageOf, type PublicErrorCode } from '../base/errors.js';
+import { resourceFaultOf } from '../base/resource-fault.js';
 import { workerUrl } from '../base/worker-thread.js';
 import type { StoreTotals } from './verify.js';
 
@@ -15,7 +16,11 @@ export type Inspection = 'probe' | 'verify';
 
 /** What it writes to stdout, as JSON. */
 export type Inspected =
-  { readonly totals: StoreTotals | undefined } | { readonly code: PublicErrorCode; readonly message: string };
+  | { readonly totals: StoreTotals | undefined }
+  | { readonly code: PublicErrorCode; readonly message: string; readonly isNumberTaken: boolean };
+
+/** Where the number of the process is taken (lmdb.ts), another process has another one. */
+const processesMax = 3;
 
 /** @throws PublicError DAMAGED when it cannot be read to its end */
 export async function probeStore(path: string): Promise<void> {
@@ -30,19 +35,31 @@ export async function verifyInProcess(path: string): Promise<StoreTotals> {
 }
 
 async function inspect(inspection: Inspection, path: string): Promise<StoreTotals | undefined> {
-  const program = fileURLToPath(workerUrl('store/inspect-process', import.meta.url));
-  const text = await new Promise<string>((resolve, reject) => {
-    execFile(process.execPath, [program, inspection, path], (error, stdout) => {
-      if (error === null) resolve(stdout);
-      else reject(failureOf(path, error));
-    });
-  });
-  const inspected = JSON.parse(text) as Inspected;
-  if ('code' in inspected) throw new PublicError(inspected.code, inspected.message);
-  return inspected.totals;
+  for (let processes = 1; ; processes += 1) {
+    const inspected = await runProcess(inspection, path);
+    if (!('code' in inspected)) return inspected.totals;
+    if (!inspected.isNumberTaken || processes === processesMax)
+      throw new PublicError(inspected.code, inspected.message);
+  }
 }
 
-function failureOf(path: string, error: { signal?: NodeJS.Signals | null }): PublicError {
+async function runProcess(inspection: Inspection, path: string): Promise<Inspected> {
+  const program = fileURLToPath(workerUrl('store/inspect-process', import.meta.url));
+  const text = await new Promise<string>((resolve, reject) => {
+    execFile(process.execPath, [program, inspection, path], (error, stdout, stderr) => {
+      if (error === null) resolve(stdout);
+      else reject(failureOf(path, error, stderr));
+    });
+  });
+  return JSON.parse(text) as Inspected;
+}
+
+function failureOf(path: string, error: ExecFileException, stderr: string): PublicError {
+  // An exit code is no errno.
+  const cause = typeof error.code === 'string' ? error : /.*out of memory.*/i.exec(stderr)?.[0];
+  const resource = resourceFaultOf(cause);
+  if (resource !== undefined)
+    return new PublicError('UNAVAILABLE', `${path} could not be read: ${resource}`, { cause: error });
   // Ours, or of whoever is short of memory.
   const isEnded = error.signal === 'SIGTERM' || error.signal === 'SIGINT' || error.signal === 'SIGKILL';
   if (typeof error.signal !== 'string' || isEnded)

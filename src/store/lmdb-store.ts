@@ -85,17 +85,21 @@ export class LmdbStore implements Store {
       if (isNew || !(isReadOnlyDisk(error) || code === 'FULL'))
         throw new PublicError(code, message, { cause: error });
       const environment = new Environment({ path, readOnly: true });
-      const store = new LmdbStore(environment, checkedIdentity(environment), '', settings);
-      store.failure = `${message}; then start the server anew`;
-      return store;
+      try {
+        const store = new LmdbStore(environment, checkedIdentity(environment), '', settings);
+        store.failure = `${message}; then start the server anew`;
+        return store;
+      } catch (unreadable) {
+        await environment.close();
+        throw unreadable;
+      }
     }
   }
 
   static async #open(path: string, instance: string, settings: Settings): Promise<LmdbStore> {
     let identity: Identity | undefined;
-    const environment = await openOwned(path, instance, (opened) => {
-      identity = checkedIdentity(opened);
-    });
+    const check = (opened: Environment): void => void (identity = checkedIdentity(opened));
+    const environment = await openOwned(path, instance, check, { bytesMax: settings.limits.bytesMax });
     assert(identity !== undefined, 'what is owned was looked at');
     return new LmdbStore(environment, identity, instance, settings);
   }

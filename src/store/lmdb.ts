@@ -8,12 +8,20 @@
  * One process may open a file many times, in any thread: LMDB's environment is shared between them. What the package
  * does with what is no LMDB file is a crash, so data-directory.ts looks first.
  */
+import { statSync, type BigIntStats } from 'node:fs';
+import * as lmdb from 'lmdb';
 import { open, type Database, type RootDatabase } from 'lmdb';
-import { PublicError } from '../base/errors.js';
+import { PublicError, messageOf } from '../base/errors.js';
+import { checkAddressSpace } from './address-space.js';
 import { programName, type Meta } from './layout.js';
 
-/** Address space, not memory. Beyond it LMDB maps the file anew, and keeps the old map for those who still read. */
-const mapBytes = 2 ** 38;
+/**
+ * So much more of the file is mapped than it may have: what a last commit and a fold take, and for those who only read what is
+ * written while they open it. It is address space, not memory. Beyond what is mapped LMDB maps the file anew, and keeps the
+ * old map for those who still read.
+ */
+const mapBytesBeyond = 2 ** 32;
+const mapBytesBeyondReading = 2 ** 28;
 
 /** Tables in an environment, and some more for later formats. */
 const tablesMax = 16;
@@ -29,6 +37,22 @@ export interface Snapshot {
 interface ReadTransaction extends Snapshot {
   readonly address?: number;
 }
+
+/** What the package is made of, and does not declare. */
+const { nativeAddon } = lmdb as unknown as {
+  nativeAddon: {
+    readonly Env: new () => {
+      open(options: object, flags: number, jsFlags: number): void;
+      close(): void;
+    };
+    readonly Txn: new (environment: object, flags: number) => { abort(): void };
+  };
+};
+const readOnlyFlag = 0x20000;
+const noSubdirFlag = 0x4000;
+
+/** The native environment writes keys there; nothing is read by key. */
+const keyBytes = Buffer.alloc(4096);
 
 /** Takes what is read as it lies in the package's buffer. */
 class InPlace {
@@ -137,6 +161,8 @@ export interface EnvironmentOptions {
   readonly readOnly?: boolean;
   /** Makes the tables. Else, one that is missing is an error. */
   readonly create?: boolean;
+  /** What the file may come to; by default it is what it is. */
+  readonly bytesMax?: number;
 }
 
 export class Environment {
@@ -144,6 +170,7 @@ export class Environment {
   readonly #root: RootDatabase<unknown, string>;
   readonly #meta: Database<unknown, string>;
   readonly #create: boolean;
+  readonly #file: BigIntStats;
   /** User names, by block. */
   readonly userNames: Table<number>;
   /** Room names, by partition and block. */
@@ -155,19 +182,34 @@ export class Environment {
   /** Changes that are not folded into the room sets yet, by the number of their commit. */
   readonly recent: Table<number>;
 
-  constructor({ path, readOnly = false, create = false }: EnvironmentOptions) {
+  /** @throws PublicError UNAVAILABLE when it cannot be read from here, INVALID, DAMAGED; what the disk answers */
+  constructor({ path, readOnly = false, create = false, bytesMax = 0 }: EnvironmentOptions) {
     this.path = path;
     this.#create = create;
-    this.#root = open<unknown, string>({
+    const file = statSync(path, { bigint: true, throwIfNoEntry: false });
+    // LMDB would make it.
+    if (file === undefined && !create) throw new PublicError('UNAVAILABLE', `there is no ${path}`);
+    const bytes = Number(file?.size ?? 0);
+    const options = {
       path,
       readOnly,
       noSubdir: true,
       overlappingSync: false,
       maxDbs: tablesMax,
-      mapSize: mapBytes,
+      mapSize: Math.max(bytes, bytesMax) + (readOnly ? mapBytesBeyondReading : mapBytesBeyond),
       // Names are personal data: only who runs the server reads them.
       permissionsMode: 0o600,
-    } as Parameters<typeof open<unknown, string>>[0]);
+    };
+    checkAddressSpace(path, options.mapSize, bytesMax > bytes && !create);
+    const reader = openReader(options);
+    try {
+      this.#root = open<unknown, string>(options as Parameters<typeof open<unknown, string>>[0]);
+    } finally {
+      // The package shares what was opened.
+      reader.close();
+    }
+    // From before it was opened: whatever was in its place a moment later is another one.
+    this.#file = file ?? statSync(path, { bigint: true });
     try {
       // All at once: opening one ends the snapshots that there are, and cannot be done in a transaction.
       this.#meta = this.#open('meta', { encoding: 'msgpack' });
@@ -225,6 +267,17 @@ export class Environment {
     return this.#root.useReadTransaction();
   }
 
+  /** Whether the file is still the one at its path: not removed, moved, hidden by a mount, or replaced. */
+  isInPlace(): boolean {
+    const found = statSync(this.path, { bigint: true, throwIfNoEntry: false });
+    return found?.ino === this.#file.ino && found.dev === this.#file.dev;
+  }
+
+  /** Lets go of what processes that have ended without a word were still reading: else no page that they saw is used again. */
+  removeDeadReaders(): void {
+    (this.#root as unknown as { readerCheck(): number }).readerCheck();
+  }
+
   /** Reads from now on see what other threads have committed: else they may see the state at the last turn of the event loop. */
   renew(): void {
     this.#root.resetReadTxn();
@@ -265,6 +318,36 @@ export class Environment {
       Database<unknown, Key> | undefined;
     if (database === undefined) throw this.#missing(name);
     return database;
+  }
+}
+
+/**
+ * Opens a file and reads in it once. LMDB knows readers by the numbers of their processes, which two containers may both use.
+ * Of the second one the package would say nothing for ten seconds, and then fail where nobody can catch it.
+ * @throws PublicError UNAVAILABLE; what the disk answers
+ */
+function openReader(options: { readonly path: string; readonly readOnly: boolean }): { close(): void } {
+  const native = new nativeAddon.Env();
+  native.open({ ...options, keyBytes }, noSubdirFlag | (options.readOnly ? readOnlyFlag : 0), 0);
+  try {
+    new nativeAddon.Txn(native, readOnlyFlag).abort();
+    return native;
+  } catch (error) {
+    native.close();
+    // EAGAIN, of the lock of that number.
+    if (messageOf(error).includes('temporarily unavailable')) throw new ProcessNumberTaken(options.path);
+    throw error;
+  }
+}
+
+/** A process of the same number has the store open, in another container. */
+export class ProcessNumberTaken extends PublicError {
+  constructor(path: string) {
+    super(
+      'UNAVAILABLE',
+      `${path} is open in another container, by a process with the number that this one has here (${process.pid}), and LMDB ` +
+        'cannot tell them apart: run commands in the container of the server ("docker exec"), or wait until that process has ended',
+    );
   }
 }
 

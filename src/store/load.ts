@@ -76,23 +76,29 @@ export class RoomSetLoad {
   constructor(path: string, partitions: PartitionRange, sink: RoomSetSink, expected?: StoredState) {
     this.#environment = new Environment({ path, readOnly: true });
     this.#snapshot = this.#environment.snapshot();
-    if (expected !== undefined) this.#checkState(expected);
     this.#partitions = partitions;
     this.#sink = sink;
     this.#firstRoom = firstRoomOf(partitions.first);
     this.#roomsEnd = partitions.end === partitionCount ? roomNoEnd + 1 : firstRoomOf(partitions.end);
-    this.#counts = readNameCounts(this.#environment, this.#snapshot);
-    this.last = lastCommit(this.#environment, this.#snapshot);
-    const { users, parts, recent } = this.#environment;
-    this.total = users.count + parts.count + recent.count;
-    const userScan = users.scan({}, this.#snapshot);
-    const partScan = parts.scan({}, this.#snapshot);
-    const recentScan = recent.scan({}, this.#snapshot);
-    this.#tables = [
-      { scan: userScan, take: (user: UserNo) => this.#takeUser(user, userScan) },
-      { scan: partScan, take: (key: Uint8Array) => this.#takePart(key, partScan) },
-      { scan: recentScan, take: () => this.#takeRecent(recentScan) },
-    ];
+    try {
+      if (expected !== undefined) this.#checkState(expected);
+      this.#counts = readNameCounts(this.#environment, this.#snapshot);
+      this.last = lastCommit(this.#environment, this.#snapshot);
+      const { users, parts, recent } = this.#environment;
+      this.total = users.count + parts.count + recent.count;
+      const userScan = users.scan({}, this.#snapshot);
+      const partScan = parts.scan({}, this.#snapshot);
+      const recentScan = recent.scan({}, this.#snapshot);
+      this.#tables = [
+        { scan: userScan, take: (user: UserNo) => this.#takeUser(user, userScan) },
+        { scan: partScan, take: (key: Uint8Array) => this.#takePart(key, partScan) },
+        { scan: recentScan, take: () => this.#takeRecent(recentScan) },
+      ];
+    } catch (error) {
+      this.#snapshot.done();
+      void this.#environment.close();
+      throw error;
+    }
   }
 
   #checkState({ epoch, instance }: StoredState): void {

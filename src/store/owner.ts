@@ -4,9 +4,11 @@
  * first writes nothing any more once another one has opened the store.
  *
  * That it does not come to this, an opening first asks whether the last owner is alive: a process of this machine with
- * that number which was started at that time. It cannot see into another container; there the check above decides.
+ * that number which was started at that time. Where nothing says when a process was started, one of that number is enough. It
+ * cannot see into another container; there the check above decides.
  */
-import { readFileSync, statSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { dirname } from 'node:path';
 import { PublicError } from '../base/errors.js';
@@ -27,15 +29,15 @@ export async function openOwned(
   path: string,
   instance: string,
   check: (environment: Environment) => void,
+  { bytesMax = 0, startOf = systemStartOf }: OwnedOptions = {},
 ): Promise<Environment> {
-  const file = fileOf(path);
-  const environment = new Environment({ path });
+  const environment = new Environment({ path, bytesMax });
   try {
     check(environment);
     environment.write(() => {
-      takeOver(environment, makeOwner(instance));
+      takeOver(environment, instance, startOf);
       carryOver(environment);
-      if (fileOf(path) === file) return;
+      if (environment.isInPlace()) return;
       throw new PublicError('UNAVAILABLE', `${path} was replaced while it was being opened: start again`);
     });
     ownersHere.add(instance);
@@ -47,36 +49,53 @@ export async function openOwned(
   }
 }
 
+export interface OwnedOptions {
+  readonly bytesMax?: number;
+  /** When a process was started, in any form that another start does not have; empty where nothing says so. */
+  readonly startOf?: (pid: number) => string;
+}
+
 /** Owners of this process: those that it has opened and not released. */
 const ownersHere = new Set<string>();
-
-/** What tells a file from another one that is put in its place. */
-function fileOf(path: string): string {
-  const { dev, ino } = statSync(path, { bigint: true });
-  return `${dev}:${ino}`;
-}
-
-function makeOwner(instance: string): StoredOwner {
-  return { instance, host: hostname(), pid: process.pid, started: startedOf(process.pid) };
-}
 
 /**
  * Only inside `Environment.write`.
  * @throws PublicError UNAVAILABLE when a living process owns the store
  */
-function takeOver(environment: Environment, owner: StoredOwner): void {
+function takeOver(environment: Environment, instance: string, startOf: (pid: number) => string): void {
   const before = environment.getMeta('owner');
-  if (before !== undefined && isAlive(before)) {
-    throw new PublicError(
-      'UNAVAILABLE',
-      `${environment.path} is in use by process ${before.pid}: stop that, or give each server a data_dir of its own`,
-    );
+  if (before !== undefined && isThere(before)) {
+    const started = startOf(before.pid);
+    const isKnown = started !== '' && before.started !== '';
+    if (!isKnown || started === before.started) throw inUse(environment.path, before.pid, isKnown);
   }
-  environment.putMeta('owner', owner);
+  environment.putMeta('owner', {
+    instance,
+    host: hostname(),
+    pid: process.pid,
+    started: startOf(process.pid),
+  });
 }
 
-/** @throws PublicError UNAVAILABLE when somebody else has opened the store since */
+function inUse(path: string, pid: number, isKnown: boolean): PublicError {
+  const advice = isKnown
+    ? 'stop that, or give each server a data_dir of its own'
+    : 'stop that; where it is another program, which got the number of a server that was killed, take a copy by ' +
+      '"mutual-rooms backup" as data_dir';
+  return new PublicError('UNAVAILABLE', `${path} is in use by process ${pid}: ${advice}`);
+}
+
+/**
+ * @throws PublicError UNAVAILABLE when somebody else has opened the store since, or the file is not at its path any more: what
+ *   is written then is lost with it
+ */
 export function checkOwner(environment: Environment, instance: string): void {
+  if (!environment.isInPlace()) {
+    throw new LostStore(
+      `the store is not at ${environment.path} any more (removed, moved, or hidden by a mount): put it back, or start the ` +
+        'server anew; nothing is written until then',
+    );
+  }
   const owner = environment.getMeta('owner');
   if (owner?.instance === instance) return;
   const who = owner === undefined ? 'somebody else' : `process ${owner.pid} on ${owner.host}`;
@@ -85,7 +104,7 @@ export function checkOwner(environment: Environment, instance: string): void {
   );
 }
 
-/** Another process has opened the store: what this one has grows old. */
+/** Another process has opened the store, or it is gone: what this one has grows old. */
 export class LostStore extends PublicError {
   constructor(message: string) {
     super('UNAVAILABLE', message);
@@ -110,29 +129,41 @@ export function removeOwner(environment: Environment, instance: string): void {
   });
 }
 
-function isAlive({ instance, pid, host, started }: StoredOwner): boolean {
+/** Whether there is a process of this machine with the owner's number. */
+function isThere({ instance, pid, host }: StoredOwner): boolean {
   if (host !== hostname()) return false;
+  // This process knows better: an owner of its own that could not be taken out any more, on a full disk, has ended.
+  if (pid === process.pid) return ownersHere.has(instance);
   try {
     process.kill(pid, 0);
+    return !isZombie(pid);
   } catch (error) {
     // It is there, but another user's.
-    if ((error as NodeJS.ErrnoException).code !== 'EPERM') return false;
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
-  // This process knows better: an owner of its own that could not be taken out any more, on a full disk, has ended.
-  if (pid === process.pid && !ownersHere.has(instance)) return false;
-  // Where the system does not say when a process was started, the number may be another one's by now.
-  return started !== '' && started === startedOf(pid);
 }
 
-/** When a process was started, in ticks since the machine was; empty where there is no /proc. */
-function startedOf(pid: number): string {
+/** By /proc in ticks since the machine was started, else as `ps` tells it (macOS, BSD); Windows has neither. */
+function systemStartOf(pid: number): string {
+  const ticks = statOf(pid)?.[19];
+  if (ticks !== undefined) return ticks;
+  const env = { PATH: '/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' };
+  const { error, stdout } = spawnSync('ps', ['-o', 'lstart=', '-p', String(pid)], { env, encoding: 'utf8' });
+  return error === undefined ? stdout.trim() : '';
+}
+
+/** One that has ended, and its parent has not looked yet. */
+function isZombie(pid: number): boolean {
+  return statOf(pid)?.[0] === 'Z';
+}
+
+/** What /proc says of a process, from its state on; undefined where there is no /proc. */
+function statOf(pid: number): string[] | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
     // The second field is the program's name in parentheses, and may hold anything.
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    // A zombie: it has ended, and its parent has not looked yet.
-    return fields[0] === 'Z' ? '' : fields[19];
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   } catch {
-    return '';
+    return undefined;
   }
 }

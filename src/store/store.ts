@@ -38,7 +38,7 @@ export interface Store {
   readonly state: StoredState | undefined;
   /** Why nothing can be committed any more, or undefined. */
   readonly failure: string | undefined;
-  /** Who has taken the store over, while somebody has: what is answered here grows old. */
+  /** Who has taken the store over, or that it is gone, while that is so: what is answered here grows old. */
   readonly lostTo: string | undefined;
   /** Of the file, or what it would be; 0 where there is none. */
   readonly bytes: number;

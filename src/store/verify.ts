@@ -40,14 +40,15 @@ export interface StoreTotals {
 /** @throws PublicError INVALID for what is no store of this version, DAMAGED with the first fault */
 export async function verifyStore(path: string): Promise<StoreTotals> {
   const environment = new Environment({ path, readOnly: true });
-  const snapshot = environment.snapshot();
+  let snapshot: Snapshot | undefined;
   try {
+    snapshot = environment.snapshot();
     checkFormat(environment);
     identityOf(environment);
     const verification = new Verification(environment, snapshot);
     return await verification.run();
   } finally {
-    snapshot.done();
+    snapshot?.done();
     await environment.close();
   }
 }

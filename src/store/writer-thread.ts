@@ -84,12 +84,14 @@ async function close(instance: string): Promise<void> {
 
 function open({ path, instance, limits, users, rooms }: WriterTask & { kind: 'open' }): void {
   assert(environment === undefined, 'a writer is opened once');
-  environment = new Environment({ path });
+  environment = new Environment({ path, bytesMax: limits.bytesMax });
   writer = new StoreWriter(environment, Names.open(users), Names.open(rooms), instance, limits);
 }
 
 function write(task: WriterTask & { kind: 'commit' | 'fold' }): void {
-  assert(writer !== undefined, 'a writer is opened first');
+  assert(writer !== undefined && environment !== undefined, 'a writer is opened first');
+  // Half a microsecond where nobody reads.
+  environment.removeDeadReaders();
   if (task.kind === 'fold') {
     writer.fold(task.changesMax);
     return;

@@ -93,8 +93,9 @@ export async function exportedRooms(dataDir: string): Promise<Map<string, number
   const { child, output } = runCommand('export', '--data-dir', dataDir);
   await once(child, 'close');
   const rooms = new Map<string, number>();
+  // Among them is what it says of itself.
   for (const line of output().split('\n')) {
-    if (line === '') continue;
+    if (!line.startsWith('{')) continue;
     const { user_id: user } = JSON.parse(line) as { user_id: string };
     rooms.set(user, (rooms.get(user) ?? 0) + 1);
   }

@@ -9,6 +9,7 @@ import {
   readdirSync,
   rmSync,
   statSync,
+  symlinkSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs';
@@ -159,10 +160,49 @@ describe('what is something else', () => {
     for (const directory of [file, join(file, 'below')]) {
       await expect(LmdbStore.open({ directory })).rejects.toMatchObject({
         code: 'UNAVAILABLE',
-        message: expect.stringMatching(/data_dir .*file.* cannot be used .*: correct it/),
+        message: expect.stringMatching(/data_dir .*file.* cannot be used .*: name another folder/),
       });
     }
     expect(readFileSync(file, 'utf8')).toBe('text');
+  });
+});
+
+describe('a folder that cannot be made', () => {
+  test.each(['/proc/none', '/proc/none/below', '/proc/self/fd/none', '/dev/null/below'])(
+    'is said at once: %s',
+    { skip: !existsSync('/proc/self') },
+    async (directory) => {
+      await expect(LmdbStore.open({ directory })).rejects.toMatchObject({
+        code: 'UNAVAILABLE',
+        message: expect.stringMatching(/^data_dir .* cannot be used \(.*\): name another folder$/) as string,
+      });
+    },
+  );
+
+  test('where a link leads nowhere, a name is too long, or it has a NUL', async () => {
+    const folder = newFolder();
+    symlinkSync(join(folder, 'nowhere', 'at all'), join(folder, 'link'));
+    for (const name of ['link', 'link/below', 'x'.repeat(300), 'nul\0'])
+      await expect(LmdbStore.open({ directory: join(folder, name) })).rejects.toThrow(/cannot be used/);
+  });
+
+  test('what is missing above it is made, for its owner alone', async () => {
+    const folder = newFolder();
+    const kept = await LmdbStore.open({ directory: join(folder, 'a/b') });
+    await kept.close();
+    for (const name of ['a', 'a/b']) expect(statSync(join(folder, name)).mode & 0o777).toBe(0o700);
+  });
+
+  test.runIf(process.getuid?.() === 0)('of another user: whom to give it to', async () => {
+    const folder = newFolder();
+    process.seteuid!(65_534);
+    try {
+      await expect(LmdbStore.open({ directory: join(folder, 'data') })).rejects.toThrow(
+        /cannot be used \(EACCES.*\): give it to the user of the server \(chown 65534 .*\), or name another folder$/,
+      );
+    } finally {
+      process.seteuid!(0);
+    }
   });
 });
 

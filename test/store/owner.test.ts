@@ -1,7 +1,9 @@
 /** Does one process write a store and no other, whoever comes, goes or is killed? */
+import { renameSync, rmSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { backupStore } from '../../src/store/backup.js';
 import { storeFileName, type StoredOwner } from '../../src/store/layout.js';
 import { LmdbStore } from '../../src/store/lmdb-store.js';
 import { checkOwner, openOwned, release } from '../../src/store/owner.js';
@@ -118,4 +120,71 @@ test('what is not ours is not owned', async () => {
   });
   await expect(opening).rejects.toThrow('another format');
   expect(await ownerOf(directory)).toBeUndefined();
+});
+
+describe('where nothing says when a process was started', () => {
+  const unknown = { startOf: () => '' };
+
+  test('a living owner is refused all the same, with a way out', async () => {
+    const directory = await storeOf([joins('@a:x', '!r')]);
+    const path = join(directory, storeFileName);
+    const other = await OtherProcess.open(directory);
+    await expect(openOwned(path, 'second', () => undefined, unknown)).rejects.toMatchObject({
+      code: 'UNAVAILABLE',
+      message: expect.stringMatching(
+        new RegExp(`in use by process ${other.child.pid}: .*mutual-rooms backup`),
+      ) as string,
+    });
+    expect(await other.commit('@b:x', '!r')).toBe('committed');
+    await other.close();
+  });
+
+  test('a copy has no owner, and one that has ended owns nothing', async () => {
+    const directory = newFolder();
+    const other = await OtherProcess.open(directory);
+    const copy = join(newFolder(), 'copy');
+    await backupStore(join(directory, storeFileName), copy);
+    await other.end('SIGKILL');
+    for (const each of [copy, directory]) {
+      const opened = await openOwned(join(each, storeFileName), 'next', () => undefined, unknown);
+      opened.write(() => checkOwner(opened, 'next'));
+      release(opened, 'next');
+      await opened.close();
+    }
+  });
+});
+
+describe('a store that is not at its path any more takes nothing:', () => {
+  test('moved away, until it is put back', async () => {
+    const directory = newFolder();
+    const kept = await KeptStore.open(directory);
+    await kept.commit([joins('@a:x', '!r')]);
+    const elsewhere = `${directory}-elsewhere`;
+    renameSync(directory, elsewhere);
+    onTestFinished(() => rmSync(elsewhere, { recursive: true, force: true }));
+    for (let again = 0; again < 2; again += 1) {
+      await expect(kept.commit([joins('@lost:x', '!lost')])).rejects.toMatchObject({
+        code: 'UNAVAILABLE',
+        message: expect.stringContaining(`is not at ${kept.path} any more`) as string,
+      });
+      expect(kept.store.lostTo).toContain('not at');
+    }
+    renameSync(elsewhere, directory);
+    await kept.commit([joins('@b:x', '!r')]);
+    expect(kept.store.lostTo).toBeUndefined();
+    await kept.close();
+    expect(await membershipsOf(directory)).toEqual(['@a:x !r', '@b:x !r']);
+  });
+
+  test('removed, also when another store is there by then', async () => {
+    const directory = newFolder();
+    const kept = await KeptStore.open(directory);
+    await kept.commit([joins('@a:x', '!r')]);
+    rmSync(directory, { recursive: true });
+    await expect(kept.commit([joins('@lost:x', '!lost')])).rejects.toThrow('not at');
+    await addTo(directory, [joins('@new:x', '!r')]);
+    await expect(kept.commit([joins('@lost:x', '!lost')])).rejects.toThrow('not at');
+    await kept.close();
+    expect(await membershipsOf(directory)).toEqual(['@new:x !r']);
+  });
 });

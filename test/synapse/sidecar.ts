@@ -108,7 +108,7 @@ export class Sidecar {
     const lines = await this.#command('export', '-', '--config', this.configFile);
     return lines
       .split('\n')
-      .filter(Boolean)
+      .filter((line) => line.startsWith('{'))
       .map((line) => {
         const { room_id: roomId, user_id: userId } = JSON.parse(line) as { room_id: string; user_id: string };
         return `${roomId} ${userId}`;
