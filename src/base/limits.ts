@@ -113,9 +113,6 @@ export const roomsPerSearchMax = 256;
 /** How long a page token opens after it was made. The promise is ten minutes; the rest covers a client that renews its access token in between. */
 export const pageTokenLifetimeMs = 15 * 60_000;
 
-/** One line of NDJSON, or one element of a msgpack array. Two IDs of `nameBytesMax`, each byte escaped as \uXXXX, and the rest. */
-export const changeBytesMax = 16 * 1024;
-
 /** Rejected lines that an import answer lists; the rest are only counted. */
 export const rejectedListedMax = 100;
 

@@ -56,6 +56,8 @@ export function addMemberships(app: FastifyInstance, deps: MembershipsDeps): voi
   );
 }
 
+const nothing = { applied: 0, ignored: 0 };
+
 interface IngestAnswer {
   applied: number;
   ignored: number;
@@ -105,7 +107,7 @@ async function ingestBody(
             result.rejected.push({ line, error: fault ?? 'unreadable' });
         }
       }
-      const { applied, ignored } = await ingest.apply(changes);
+      const { applied, ignored } = changes.length === 0 ? nothing : await ingest.apply(changes);
       result.applied += applied;
       result.ignored += ignored;
       metrics.changes(applied, ignored, result.rejected_count - rejectedBefore);

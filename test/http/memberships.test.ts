@@ -184,6 +184,22 @@ describe.each([
   });
 });
 
+test.each([
+  [msgpack, 'nils', Buffer.concat([Buffer.from([0xdd, 0, 0x0f, 0, 0]), Buffer.alloc(0xf0000, 0xc0)])],
+  [ndjson, 'numbers', Buffer.from('1\n'.repeat(200_000))],
+])('%s of %s alone: others are answered meanwhile', async (type, _what, body) => {
+  let isDone = false;
+  const posting = post(body, type).finally(() => (isDone = true));
+  let answered = 0;
+  while (!isDone) {
+    expect((await server.ask('/health')).status).toBe(200);
+    answered += 1;
+  }
+  expect((await posting).json.applied).toBe(0);
+  // Without turns it would be one or two.
+  expect(answered).toBeGreaterThan(5);
+});
+
 test('NDJSON: \\r\\n, blank lines, no newline at the end; lines that are no JSON', async () => {
   const text = `${JSON.stringify(record(alice, '!crlf'))}\r\n\r\n{"no\n[1]\n\n\ufeff\n${JSON.stringify(record(bob, '!crlf'))}`;
   const answer = await post(text);
