@@ -1,6 +1,6 @@
 /**
- * Every bound of the system, in one place, with what it trades. What an operator may want to change is a configuration
- * key instead (config/schema.ts); these are the bounds that hold whatever the configuration says.
+ * Bounds that several folders share, with what each trades. Those that one folder alone enforces are in its own `bounds.ts`.
+ * What an operator may want to change is a configuration key instead (config/schema.ts); bounds hold whatever that says.
  */
 
 /**
@@ -115,36 +115,3 @@ export const pageTokenLifetimeMs = 15 * 60_000;
 
 /** Rejected lines that an import answer lists; the rest are only counted. */
 export const rejectedListedMax = 100;
-
-/** What a homeserver may answer to `whoami` or `versions`. */
-export const homeserverAnswerBytesMax = 256 * 1024;
-
-/**
- * Requests that the HTTP server answers at once, one a connection; further ones get 503. More lets more clients wait for a
- * slow homeserver, and lets more of them hold memory.
- */
-export const requestsInFlightMax = 2_048;
-
-/**
- * Requests that wait behind another one of their connection (pipelined), in the whole server: about 3 kB each. A connection
- * that sends one more is closed, which pipelining clients must expect. One read of a connection brings at most 64 KiB.
- */
-export const requestsPipelinedMax = 16_384;
-
-/**
- * Answers up to this size are not counted against `answerBytesWaitingMax`: pages always find room, whatever the readers of
- * large answers do. One a request in flight: 128 MiB at most.
- */
-export const smallAnswerBytesMax = 64 * 1024;
-
-/** Larger answers that wait for their readers, in bytes. Beyond it the slowest reader is cut off, or the answer is a 503. */
-export const answerBytesWaitingMax = 64 * 2 ** 20;
-
-/** How long a reader has before it may be cut off for somebody else: time for 500 kB at 1 Mbit/s. */
-export const readerGraceMs = 5_000;
-
-/** A connection that takes nothing of its answer for so long is closed, twice this at the latest: frees what it holds. */
-export const answerStalledMs = 20_000;
-
-/** Open connections; further ones are closed at once. Idle ones cost about 12 kB each. */
-export const connectionsMax = 16_384;

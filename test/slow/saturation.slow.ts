@@ -6,7 +6,7 @@
  * Nothing here is timed: what is asserted is counts, bounds, order, and what is true in the end.
  */
 import { expect, onTestFinished, test as anywhere, describe } from 'vitest';
-import { answerBytesWaitingMax, requestsInFlightMax, requestsPipelinedMax } from '../../src/base/limits.js';
+import { answerBytesWaitingMax, requestsInFlightMax, requestsPipelinedMax } from '../../src/http/bounds.js';
 import { HomeserverStub } from '../http/homeserver-stub.js';
 import { RawConnection, type RawAnswer } from '../http/raw-connection.js';
 import { openServe, peakMiB, until, type ServeProcess } from './serve-process.js';
