@@ -113,7 +113,8 @@ export class ServerUnderTest {
 
   async close(): Promise<void> {
     const closed = this.app.close();
-    this.#agent.destroy();
+    // Those in use are for the server to end.
+    for (const idle of Object.values(this.#agent.freeSockets).flat()) idle?.destroy();
     await closed;
   }
 }
