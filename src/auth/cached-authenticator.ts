@@ -12,6 +12,7 @@ import { LRUCache } from 'lru-cache';
 import { systemClock, type Clock } from '../base/clock.js';
 import { MatrixError } from '../base/matrix-error.js';
 import type { Asker, Authenticator, Credentials } from './authenticator.js';
+import { lookUpsMax, refusedTokensMax } from './bounds.js';
 import { tokenHash } from './token-hash.js';
 
 export type WhoAsks = (credentials: Credentials) => Promise<Asker>;
@@ -38,13 +39,22 @@ export class CachedAuthenticator implements Authenticator {
       ttlMs,
       entriesMax,
       negativeTtlMs,
-      negativeEntriesMax = 10_000,
-      callsInFlightMax = 1_024,
+      negativeEntriesMax = refusedTokensMax,
+      callsInFlightMax = lookUpsMax,
     } = options;
     this.#ask = ask;
     this.#accepted = cacheOf(entriesMax, ttlMs, clock);
     this.#refused = cacheOf(negativeEntriesMax, negativeTtlMs, clock);
     this.#callsInFlightMax = callsInFlightMax;
+  }
+
+  /** How many tokens are known, and how many are being looked up. */
+  get size(): { readonly accepted: number; readonly refused: number; readonly inFlight: number } {
+    return {
+      accepted: this.#accepted?.size ?? 0,
+      refused: this.#refused?.size ?? 0,
+      inFlight: this.#inFlight.size,
+    };
   }
 
   async whoAsks(credentials: Credentials): Promise<Asker> {

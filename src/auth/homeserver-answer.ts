@@ -6,10 +6,12 @@
  * Never a 401 for trouble: a client that reads M_UNKNOWN_TOKEN throws its session away.
  */
 import type { Clock } from '../base/clock.js';
+import { parseObject } from '../base/json-object.js';
 import { nameBytesMax } from '../base/limits.js';
 import { loopText } from '../base/loop-header.js';
 import { MatrixError } from '../base/matrix-error.js';
 import type { Asker } from './authenticator.js';
+import { passedErrcodeMax, passedTextMax, retrySecondsMax } from './bounds.js';
 
 export interface Answer {
   readonly status: number;
@@ -20,12 +22,6 @@ export interface Answer {
 
 /** What we say when the homeserver does not: long enough for a restart to get somewhere, short enough to go unnoticed. */
 export const retryLaterSeconds = 5;
-
-const retrySecondsMax = 86_400;
-
-/** Longer texts are replaced rather than passed on: a refusal is remembered, and so many must not fill the memory. */
-const passedTextMax = 1_000;
-const passedErrcodeMax = 255;
 
 /** @returns the JSON object of an answer with status 200 @throws MatrixError for every other answer */
 export function objectOf(endpoint: string, answer: Answer, clock: Clock): Record<string, unknown> {
@@ -105,14 +101,4 @@ function secondsOf(
 /** Whole seconds, at least one: "now" would bring the client back before anything changed. */
 function bounded(seconds: number): number {
   return Math.min(Math.max(Math.ceil(seconds), 1), retrySecondsMax);
-}
-
-function parseObject(text: string): Record<string, unknown> | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
-    return isObject ? (value as Record<string, unknown>) : undefined;
-  } catch {
-    return undefined;
-  }
 }

@@ -7,18 +7,16 @@
  */
 import { Pool } from 'undici';
 import { systemClock, type Clock } from '../base/clock.js';
-import { homeserverAnswerBytesMax } from '../base/limits.js';
 import { loopHeader } from '../base/loop-header.js';
 import { MatrixError } from '../base/matrix-error.js';
 import type { Asker, Credentials } from './authenticator.js';
+import { answerBytesMax, callsInFlightMax, callTimeoutMs, connectionsMax } from './bounds.js';
 import { askerOf, objectOf, retryLaterSeconds, type Answer } from './homeserver-answer.js';
 
-const connectionsMax = 64;
-
 export interface HomeserverOptions {
-  /** How long a call may take from first to last; connecting, headers and body are held to it singly too. */
+  /** In place of `callTimeoutMs`; connecting, headers and body are held to it singly too. */
   readonly timeoutMs?: number;
-  /** Calls that run or wait for a connection before further ones are refused: `versions` needs no token, so anyone can cause them. */
+  /** In place of the bound of this name. */
   readonly callsInFlightMax?: number;
   readonly clock?: Clock;
 }
@@ -40,21 +38,19 @@ export class Homeserver {
   #closed: Promise<void> | undefined;
 
   /** @param url base URL, perhaps with a path that goes before /_matrix */
-  constructor(
-    url: string,
-    { timeoutMs = 10_000, callsInFlightMax = 2_048, clock = systemClock }: HomeserverOptions = {},
-  ) {
+  constructor(url: string, options: HomeserverOptions = {}) {
     const { origin, pathname } = new URL(url);
     this.#pathPrefix = pathname.replace(/\/+$/, '');
+    const { timeoutMs = callTimeoutMs } = options;
     this.#timeoutMs = timeoutMs;
-    this.#callsInFlightMax = callsInFlightMax;
-    this.#clock = clock;
+    this.#callsInFlightMax = options.callsInFlightMax ?? callsInFlightMax;
+    this.#clock = options.clock ?? systemClock;
     this.#pool = new Pool(origin, {
       connections: connectionsMax,
       connect: { timeout: timeoutMs },
       headersTimeout: timeoutMs,
       bodyTimeout: timeoutMs,
-      maxResponseSize: homeserverAnswerBytesMax,
+      maxResponseSize: answerBytesMax,
     });
   }
 
@@ -104,19 +100,29 @@ export class Homeserver {
 
   async #answer(path: string, headers: Record<string, string>): Promise<Answer> {
     // The pool's timeouts start with a connection and start anew with every chunk; this one holds for all of it.
-    const signal = AbortSignal.timeout(this.#timeoutMs);
-    const request = { method: 'GET', path, headers, signal } as const;
-    const response = await this.#pool.request(request).catch((error: unknown) => {
-      if (!closedUnderUs.has(codeOf(error))) throw error;
-      return this.#pool.request(request);
-    });
-    const retryAfter = response.headers['retry-after'];
-    return {
-      status: response.statusCode,
-      retryAfter: Array.isArray(retryAfter) ? retryAfter[0] : retryAfter,
-      text: await response.body.text(),
-    };
+    // `AbortSignal.timeout` would outlive the call, and hold it, until the time is up: 30,000 of them in a flood of tokens.
+    const controller = new AbortController();
+    const timer = setTimeout(() => controller.abort(timedOut()), this.#timeoutMs);
+    const request = { method: 'GET', path, headers, signal: controller.signal } as const;
+    try {
+      const response = await this.#pool.request(request).catch((error: unknown) => {
+        if (!closedUnderUs.has(codeOf(error))) throw error;
+        return this.#pool.request(request);
+      });
+      const retryAfter = response.headers['retry-after'];
+      return {
+        status: response.statusCode,
+        retryAfter: Array.isArray(retryAfter) ? retryAfter[0] : retryAfter,
+        text: await response.body.text(),
+      };
+    } finally {
+      clearTimeout(timer);
+    }
   }
+}
+
+function timedOut(): Error {
+  return new DOMException('the homeserver took too long', 'TimeoutError');
 }
 
 /** @throws MatrixError 401 for a token that no homeserver can have given out */

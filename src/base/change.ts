@@ -4,8 +4,9 @@
  * Only `join` counts as joined; any other membership takes the room away. So a change says what holds from now on, not
  * what to do, and applying it twice equals applying it once.
  */
-import { nameBytesMax } from './limits.js';
 import { PublicError } from './errors.js';
+import { isObject } from './json-object.js';
+import { nameBytesMax } from './limits.js';
 
 export interface Change {
   readonly userId: string;
@@ -30,34 +31,41 @@ export interface MembershipRecord {
   readonly membership: string;
 }
 
+/** What is wrong with a record that is none. */
+export const noRecord = 'expected an object {"user_id","room_id","membership"}';
+
+const noMembership = `membership must be one of ${memberships.join(', ')}`;
+
 /**
- * Reads one decoded NDJSON line or msgpack element. Unknown keys are passed over; a membership that Matrix does not know is
- * refused, because nobody looks at every line.
- * @throws PublicError INVALID with a message that names the field and what it takes.
+ * Reads one decoded line of NDJSON or element of msgpack. Unknown keys are passed over; a membership that Matrix does not know is
+ * a fault, because nobody looks at every line. It is no error: a body may hold millions of records, and all of them may be bad.
+ * @returns the change, or what is wrong with the record: the field, and what it takes
  */
-export function changeFrom(value: unknown): Change {
-  const change = changeFromRecord(value);
-  if (!(memberships as readonly unknown[]).includes((value as MembershipRecord).membership)) {
-    throw new PublicError('INVALID', `membership must be one of ${memberships.join(', ')}`);
-  }
-  return change;
+export function changeOrFault(value: unknown): Change | string {
+  const change = readRecord(value);
+  if (typeof change === 'string' || change.joined) return change;
+  return (memberships as readonly unknown[]).includes((value as MembershipRecord).membership)
+    ? change
+    : noMembership;
 }
 
 /**
  * Reads one record of a program. Unknown keys are passed over; any membership but `join` is not joined.
- * @throws PublicError INVALID with a message that names the field and what it takes.
+ * @throws PublicError INVALID with a message that names the field and what it takes
  */
 export function changeFromRecord(value: unknown): Change {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new PublicError('INVALID', 'expected an object {"user_id","room_id","membership"}');
-  }
-  const { user_id: userId, room_id: roomId, membership } = value as Record<string, unknown>;
-  checkName('user_id', userId);
-  checkName('room_id', roomId);
-  if (typeof membership !== 'string') {
-    throw new PublicError('INVALID', `membership must be one of ${memberships.join(', ')}`);
-  }
-  return { userId, roomId, joined: membership === 'join' };
+  const change = readRecord(value);
+  if (typeof change === 'string') throw new PublicError('INVALID', change);
+  return change;
+}
+
+function readRecord(value: unknown): Change | string {
+  if (!isObject(value)) return noRecord;
+  const { user_id: userId, room_id: roomId, membership } = value;
+  const fault = nameFault('user_id', userId) ?? nameFault('room_id', roomId);
+  if (fault !== undefined) return fault;
+  if (typeof membership !== 'string') return noMembership;
+  return { userId: userId as string, roomId: roomId as string, joined: membership === 'join' };
 }
 
 /** An `m.room.member` event, as the Client-Server API and SDKs have it. */
@@ -87,11 +95,17 @@ export function changeFromEvent(event: MemberEvent, roomId = event.room_id): Cha
  * @throws PublicError INVALID
  */
 export function checkName(field: string, value: unknown): asserts value is string {
-  if (typeof value !== 'string') throw new PublicError('INVALID', `${field} must be a string`);
-  if (value.length === 0) throw new PublicError('INVALID', `${field} must not be empty`);
+  const fault = nameFault(field, value);
+  if (fault !== undefined) throw new PublicError('INVALID', fault);
+}
+
+/** @returns undefined for a name */
+function nameFault(field: string, value: unknown): string | undefined {
+  if (typeof value !== 'string') return `${field} must be a string`;
+  if (value.length === 0) return `${field} must not be empty`;
   // A string of n UTF-16 units has at most 3n bytes of UTF-8; only what may be too long is measured.
   if (value.length * 3 > nameBytesMax && Buffer.byteLength(value) > nameBytesMax) {
-    throw new PublicError('INVALID', `${field} is longer than ${nameBytesMax} bytes`);
+    return `${field} is longer than ${nameBytesMax} bytes`;
   }
-  if (!value.isWellFormed()) throw new PublicError('INVALID', `${field} holds half of a surrogate pair`);
+  return value.isWellFormed() ? undefined : `${field} holds half of a surrogate pair`;
 }

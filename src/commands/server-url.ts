@@ -1,4 +1,5 @@
 /** Where a server that listens on an address is reached from the same machine. */
+import { httpUrl } from '../base/http-url.js';
 import type { Address } from '../config/load.js';
 
 /** "Every address" is no address to call, so the loopback of the same family stands in for it. */
@@ -8,6 +9,5 @@ const callable = new Map([
 ]);
 
 export function serverUrl({ host, port }: Address): string {
-  const name = callable.get(host) ?? host;
-  return `http://${name.includes(':') ? `[${name}]` : name}:${port}`;
+  return httpUrl(callable.get(host) ?? host, port);
 }

@@ -3,6 +3,7 @@
  *
  * A variable on a map (`MUTUAL_ROOMS_RATE_LIMIT`) replaces all of it, and those on the keys inside come after it.
  */
+import { isObject as isMap } from '../base/json-object.js';
 import { didYouMean } from './did-you-mean.js';
 import { configFileVariable, envPrefix, type Key, keys } from './keys.js';
 
@@ -87,8 +88,4 @@ function setIn(map: Record<string, unknown>, path: readonly string[], value: unk
     }
   }
   inner[path[path.length - 1]] = value;
-}
-
-export function isMap(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -7,10 +7,11 @@
 import { availableParallelism } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import type { z } from 'zod';
+import { isObject as isMap } from '../base/json-object.js';
 import { ConfigError } from './config-error.js';
 import { readText, readYaml, type YamlFile } from './config-file.js';
 import { didYouMean } from './did-you-mean.js';
-import { type Env, isMap, overlayEnvironment } from './environment.js';
+import { type Env, overlayEnvironment } from './environment.js';
 import { childrenAt, configFileVariable, keyAt, keys } from './keys.js';
 import {
   type ConfigFile,

@@ -27,7 +27,7 @@ import {
   type MutualOptions,
   type MutualRooms,
 } from './questions.js';
-import { Turns } from './turns.js';
+import { ChangeOrder } from './change-order.js';
 
 export interface EngineOptions {
   /** Worker threads, each with a contiguous share of the rooms, 1 to 64; 0 answers on the caller's thread. Default 0. */
@@ -50,7 +50,7 @@ export interface EngineOptions {
  */
 export class MembershipEngine {
   readonly #engine: Engine;
-  readonly #turns = new Turns();
+  readonly #order = new ChangeOrder();
 
   /** Starts the shards. @throws PublicError INVALID when `shards` is no whole number from 0 to 64 */
   static async open(options: EngineOptions = {}): Promise<MembershipEngine> {
@@ -138,7 +138,7 @@ export class MembershipEngine {
   /** Takes the user out of every room. @returns out of how many */
   async forgetUser(userId: string): Promise<number> {
     const { directory, shards } = this.#engine;
-    return this.#turns.take(true, async () => {
+    return this.#order.make(true, async () => {
       const user = directory.userNo(userId);
       const leaves = new WordList();
       const list = await shards.list(user, user + 1);
@@ -150,7 +150,7 @@ export class MembershipEngine {
   /** Takes everybody out of the room. Looks at every user, in steps between which questions are answered. */
   async forgetRoom(roomId: string): Promise<number> {
     const { directory, shards } = this.#engine;
-    return this.#turns.take(true, async () => {
+    return this.#order.make(true, async () => {
       const room = directory.rooms.find(roomId);
       if (room === -1) return 0;
       const rooms = Uint32Array.of(room);
@@ -181,8 +181,8 @@ export class MembershipEngine {
     shards.checkAvailable();
     // A short list has left for the shards when the call returns.
     if (changes.length <= changesPerTaskMax)
-      return this.#turns.take(false, async () => shards.follow(shards.next, directory.number(changes)));
-    return this.#turns.take(true, async () => {
+      return this.#order.make(false, async () => shards.follow(shards.next, directory.number(changes)));
+    return this.#order.make(true, async () => {
       const words = await numberChanges(directory, changes);
       return shards.follow(shards.next, words);
     });

@@ -27,6 +27,8 @@ const nonceBytes = 12;
 const sealedBytes = 14;
 const tagBytes = 16;
 const dayMs = 24 * 60 * 60_000;
+/** How far the clock may have been set back since a token was made, as when it is put right by a time server. */
+const skewMaxMs = 60_000;
 /** Keys of days that are kept: more than are asked for at once. */
 const keysMax = 8;
 const tokenBytes = 1 + nonceBytes + sealedBytes + tagBytes;
@@ -88,14 +90,15 @@ export class PageTokens {
       throw invalid();
     const nowMs = this.#clock.nowMs();
     const today = dayOf(nowMs);
-    // Yesterday's shortly after midnight; tomorrow's when the clock was set back over it.
+    // Yesterday's shortly after midnight; tomorrow's shortly before it, when the clock was set back.
     const plain =
       this.#decipher(token, binding, today) ??
       this.#decipher(token, binding, today - 1) ??
       this.#decipher(token, binding, today + 1);
     if (plain === undefined) throw invalid();
-    // A clock that was set back makes a negative age: no reason to refuse.
-    if (nowMs - plain.readUIntBE(8, 6) > pageTokenLifetimeMs) throw expired();
+    const ageMs = nowMs - plain.readUIntBE(8, 6);
+    // From further ahead it would live longer than it says.
+    if (ageMs > pageTokenLifetimeMs || ageMs < -skewMaxMs) throw expired();
     return this.#startNow(plain.readUInt32BE(4), plain.readUInt32BE(0));
   }
 

@@ -23,7 +23,7 @@ import { FanOut, type FanOutObserver } from './fan-out.js';
 import { Shadow } from './shadow.js';
 import { ShardMap } from './shard-map.js';
 import { sumOf } from './sum-of.js';
-import { Turns } from './turns.js';
+import { ChangeOrder } from './change-order.js';
 import { mergedLists } from './user-lists.js';
 
 export interface ShardsOptions {
@@ -44,7 +44,7 @@ export class Shards implements Follower {
   readonly #directory: Directory;
   readonly #map: ShardMap;
   readonly #shards: readonly Shard[];
-  readonly #turns = new Turns();
+  readonly #order = new ChangeOrder();
   from = 1;
   /** The commit that was followed last. */
   #last = 0;
@@ -138,7 +138,7 @@ export class Shards implements Follower {
     assert(number <= this.next, 'no commit is left out');
     this.#last = Math.max(number, this.#last);
     const isLong = !isAtOnce && changeCount(changes) > changesPerTaskMax * 2;
-    return this.#turns.take(isLong, () =>
+    return this.#order.make(isLong, () =>
       isLong ? this.#sendInSlices(number, changes) : this.#send(number, changes),
     );
   }

@@ -1,5 +1,5 @@
 /**
- * How much the HTTP server has under way at once, and what becomes of the rest (bounds: base/limits.ts).
+ * How much the HTTP server has under way at once, and what becomes of the rest (bounds: bounds.ts).
  *
  * A connection has one request in flight: what is pipelined behind it waits, and until that is through nothing more is
  * read from the socket. So nobody holds more than one answer, and who pipelines waits longest.
@@ -13,10 +13,11 @@
  * Cost: a look-up, a set's entry and one listener a request, about 0.5 microseconds.
  */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import type { Socket } from 'node:net';
+import { Server as NetServer, type Socket } from 'node:net';
 import { assert } from '../base/assert.js';
 import type { Clock } from '../base/clock.js';
 import { PublicError } from '../base/errors.js';
+import type { Metrics } from '../metrics/metrics.js';
 import {
   answerBytesWaitingMax,
   answerStalledMs,
@@ -25,10 +26,11 @@ import {
   requestsInFlightMax,
   requestsPipelinedMax,
   smallAnswerBytesMax,
-} from '../base/limits.js';
-import type { Metrics } from '../metrics/metrics.js';
+  shutdownGraceMs,
+  closingGraceMs,
+} from './bounds.js';
 import { errorBody, matrixErrorOf } from './errors.js';
-import { corsHeaders } from './json.js';
+import { everyAnswer } from './json.js';
 
 export type RequestHandler = (request: IncomingMessage, response: ServerResponse) => void;
 
@@ -94,7 +96,9 @@ export class Admission {
   readonly #inFlight = new Set<Connection>();
   #pipelined = 0;
   #answerBytes = 0;
+  readonly #servers: Server[] = [];
   #isClosing = false;
+  #onLastClosed: (() => void) | undefined;
 
   constructor(metrics: Metrics, clock: Clock, bounds: Partial<AdmissionBounds> = {}) {
     this.#metrics = metrics;
@@ -121,6 +125,7 @@ export class Admission {
 
   /** Stands between the server, before it listens, and what handles its requests. */
   guard(server: Server, handle: RequestHandler): void {
+    this.#servers.push(server);
     server.maxConnections = this.#bounds.connectionsMax;
     server.setTimeout(this.#bounds.answerStalledMs);
     server.on('connection', (socket) => this.#open(socket));
@@ -167,20 +172,43 @@ export class Admission {
     socket.pause();
   }
 
-  /** Ends connections on which nothing was asked yet, as browsers open them in advance, and from now on any new one. */
-  endSilent(): void {
+  /**
+   * Shuts down: nobody can connect any more, the next answer whose headers are still to be written is the last of its connection,
+   * and says so, and where nothing is under way a request that is on its way still finds the connection open for a moment.
+   * Node by itself would end idle connections at once, and the requests that are on their way with them.
+   * Resolves when all connections have ended; those that have not after `shutdownGraceMs` are cut off.
+   */
+  async drain(): Promise<void> {
     this.#isClosing = true;
-    for (const { socket, hasAsked } of this.#connections.values()) if (!hasAsked) socket.destroy();
+    // Of http's servers `close` does more than that.
+    for (const server of this.#servers) if (server.listening) NetServer.prototype.close.call(server);
+    for (const connection of this.#connections.values()) {
+      if (connection.response === undefined) this.#endUnlessAsked(connection);
+      else if (connection.waiting.length === 0) connection.response.shouldKeepAlive = false;
+    }
+    if (this.#connections.size === 0) return;
+    const ended = new Promise<void>((resolve) => (this.#onLastClosed = resolve));
+    const timer = setTimeout(() => {
+      for (const connection of this.#connections.values()) this.#destroy(connection);
+    }, shutdownGraceMs);
+    await ended;
+    clearTimeout(timer);
+  }
+
+  #endUnlessAsked(connection: Connection): void {
+    setTimeout(() => {
+      if (connection.response === undefined) connection.socket.destroy();
+    }, closingGraceMs);
   }
 
   #open(socket: Socket): void {
-    if (this.#isClosing) {
-      socket.destroy();
-      return;
-    }
     const connection = new Connection(socket, (finished) => this.#finish(finished));
     this.#connections.set(socket, connection);
-    socket.once('close', () => this.#close(connection));
+    if (this.#isClosing) this.#endUnlessAsked(connection);
+    socket.once('close', () => {
+      if (connection.response !== undefined) this.#metrics.aborted();
+      this.#close(connection);
+    });
     // Node reads on by itself whenever an answer has left.
     socket.on('resume', () => {
       if (connection.waiting.length > 0 || connection.answerUnparsed !== undefined) socket.pause();
@@ -210,6 +238,7 @@ export class Admission {
   ): void {
     connection.response = response;
     connection.hasAsked = true;
+    if (this.#isClosing) response.shouldKeepAlive = false;
     response.on('finish', connection.onFinish);
     if (request.method !== 'OPTIONS' && !operations.has(request.url ?? '')) {
       if (this.#inFlight.size >= this.#bounds.requestsInFlightMax && !this.#cutSlowest(0)) {
@@ -227,7 +256,11 @@ export class Admission {
   /** The system has taken the whole answer. */
   #finish(connection: Connection): void {
     this.#giveBack(connection);
-    if (connection.waiting.length === 0 && connection.answerUnparsed === undefined) return;
+    if (connection.waiting.length === 0 && connection.answerUnparsed === undefined) {
+      // Its headers were written before the shutdown began, and promised more.
+      if (this.#isClosing) this.#endUnlessAsked(connection);
+      return;
+    }
     // That answer said `Connection: close`: what is pipelined behind it must not be taken up (RFC 9112, 9.6).
     if (!connection.socket.writable) return;
     const next = connection.waiting.shift();
@@ -264,10 +297,15 @@ export class Admission {
     this.#giveBack(connection);
     this.#pipelined -= connection.waiting.length;
     connection.waiting.length = 0;
+    if (this.#connections.size === 0) this.#onLastClosed?.();
   }
 
   #cut(connection: Connection, reason: 'pipelined' | 'slowest' | 'stalled'): void {
     this.#metrics.cutOff(reason);
+    this.#destroy(connection);
+  }
+
+  #destroy(connection: Connection): void {
     this.#close(connection);
     connection.socket.destroy();
   }
@@ -313,7 +351,7 @@ const refusal = matrixErrorOf(
 assert(refusal !== undefined, 'being overloaded is no fault');
 const refusalBody = JSON.stringify(errorBody(refusal));
 const refusalHeaders = {
-  ...corsHeaders,
+  ...everyAnswer,
   'content-type': 'application/json',
   'retry-after': String(refusal.retryAfterSeconds),
   'content-length': String(Buffer.byteLength(refusalBody)),

@@ -16,6 +16,15 @@ const ofPublicError: Record<PublicErrorCode, readonly [status: number, errcode: 
   DAMAGED: [503, 'M_UNKNOWN'],
 };
 
+/** The client went away before its request was whole: nobody's fault, and nobody is left to answer. */
+export class RequestAborted extends MatrixError {
+  override name = 'RequestAborted';
+
+  constructor(options: { readonly cause: unknown }) {
+    super(400, 'M_UNKNOWN', 'the body broke off: send it again', options);
+  }
+}
+
 /** @returns the error to answer with; undefined when it is a fault of ours, to be logged and answered 500 */
 export function matrixErrorOf(error: unknown): MatrixError | undefined {
   if (error instanceof MatrixError) return error;

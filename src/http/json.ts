@@ -7,16 +7,20 @@
  */
 import type { FastifyReply } from 'fastify';
 
-/** Client-Server API, "Web Browser Clients": on all answers. Browsers read Retry-After only when it is exposed. */
-export const corsHeaders = {
+/**
+ * On all answers. Of Client-Server API, "Web Browser Clients"; browsers read Retry-After only when it is exposed. And what
+ * Synapse says: an answer is of one person and one moment, so no cache may keep it.
+ */
+export const everyAnswer = {
   'access-control-allow-origin': '*',
   'access-control-allow-methods': 'GET, POST, PUT, DELETE, OPTIONS',
   'access-control-allow-headers': 'X-Requested-With, Content-Type, Authorization',
   'access-control-expose-headers': 'Retry-After',
+  'cache-control': 'no-cache, no-store, must-revalidate',
 };
 
 /** Flat, as node writes them out without another look. */
-const answerHeaders = Object.entries({ ...corsHeaders, 'content-type': 'application/json' }).flat();
+const answerHeaders = Object.entries({ ...everyAnswer, 'content-type': 'application/json' }).flat();
 
 export function sendJson(reply: FastifyReply, value: unknown): FastifyReply {
   return reply.header('content-type', 'application/json').send(Buffer.from(JSON.stringify(value)));

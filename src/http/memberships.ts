@@ -5,8 +5,8 @@
  * stop the rest. Applying the same lines again does no harm, so after any error the whole body may be sent again.
  * Memory is bounded: one batch is parsed while the body waits for it.
  */
-import { timingSafeEqual, createHash } from 'node:crypto';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { tokenHash } from '../auth/token-hash.js';
 import type { Change } from '../base/change.js';
 import { MatrixError } from '../base/matrix-error.js';
 import { rejectedListedMax } from '../base/limits.js';
@@ -14,6 +14,7 @@ import type { Metrics } from '../metrics/metrics.js';
 import { readMsgpack } from '../source/msgpack.js';
 import { readNdjson } from '../source/ndjson.js';
 import { findBearerToken } from './access-token.js';
+import { RequestAborted } from './errors.js';
 import { sendJson } from './json.js';
 import type { IndexInService } from './served-index.js';
 
@@ -32,7 +33,7 @@ export interface MembershipsDeps {
 }
 
 export function addMemberships(app: FastifyInstance, deps: MembershipsDeps): void {
-  const tokenHash = sha256(deps.serviceToken);
+  const hashOfOurs = tokenHash(deps.serviceToken);
   app.post(
     membershipsPath,
     {
@@ -44,7 +45,7 @@ export function addMemberships(app: FastifyInstance, deps: MembershipsDeps): voi
           const text = 'send the service_token of the configuration as "Authorization: Bearer <token>"';
           throw new MatrixError(401, 'M_MISSING_TOKEN', text);
         }
-        if (!timingSafeEqual(sha256(token), tokenHash)) {
+        if (tokenHash(token) !== hashOfOurs) {
           throw new MatrixError(401, 'M_UNKNOWN_TOKEN', 'this is not the service_token of the configuration');
         }
       },
@@ -55,6 +56,8 @@ export function addMemberships(app: FastifyInstance, deps: MembershipsDeps): voi
     },
   );
 }
+
+const nothing = { applied: 0, ignored: 0 };
 
 interface IngestAnswer {
   applied: number;
@@ -91,7 +94,7 @@ async function ingestBody(
   const result: IngestAnswer = { applied: 0, ignored: 0, rejected: [], rejected_count: 0 };
   const { raw } = request;
   // A stream that its reader leaves early would be destroyed, and the connection with it: nobody could read the answer.
-  const chunks = raw.iterator({ destroyOnReturn: false });
+  const chunks = untilAborted(raw.iterator({ destroyOnReturn: false }));
   const body = bounded(chunks, Number(request.headers['content-length'] ?? 0), bodyBytesMax);
   try {
     for await (const items of read(body)) {
@@ -105,22 +108,25 @@ async function ingestBody(
             result.rejected.push({ line, error: fault ?? 'unreadable' });
         }
       }
-      const { applied, ignored } = await ingest.apply(changes);
+      const { applied, ignored } = changes.length === 0 ? nothing : await ingest.apply(changes);
       result.applied += applied;
       result.ignored += ignored;
       metrics.changes(applied, ignored, result.rejected_count - rejectedBefore);
     }
-  } catch (error) {
-    // The client went away: no fault of ours, and what was applied stays.
-    if (raw.destroyed && !raw.complete) {
-      throw new MatrixError(400, 'M_UNKNOWN', 'the body broke off: send it again', { cause: error });
-    }
-    throw error;
   } finally {
     // What is left of the body is read and thrown away: the client gets the answer once it has sent everything.
     raw.resume();
   }
   return result;
+}
+
+/** @throws RequestAborted when the client goes away, be it with bytes that it sent and nobody has read yet; what was applied stays */
+async function* untilAborted(body: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+  try {
+    for await (const chunk of body) yield chunk;
+  } catch (error) {
+    throw new RequestAborted({ cause: error });
+  }
 }
 
 /** @throws MatrixError 413: at once when the length is declared, else when the bound is passed */
@@ -145,8 +151,4 @@ async function* bounded(
       `the body is larger than ${bytesMax} bytes: send it in pieces of whole lines; sending lines again does no harm`,
     );
   }
-}
-
-function sha256(text: string): Buffer {
-  return createHash('sha256').update(text).digest();
 }

@@ -1,12 +1,12 @@
 /**
  * The endpoint: which rooms do I share with this user? In every spelling that a client in use sends.
  *
- *   stable        GET /_matrix/client/v1/mutual_rooms?user_id&from           joined, count, next_batch
- *                 GET /_matrix/client/unstable/mutual_rooms?user_id&from     the same
+ *   stable        GET /_matrix/client/v1/mutual_rooms?user_id&from|batch_token           joined, count, next_batch
+ *                 GET /_matrix/client/unstable/mutual_rooms?user_id&from|batch_token     the same
  *   unstable      GET .../uk.half-shot.msc2666/user/mutual_rooms?user_id&from|batch_token
  *                                                      joined, count, next_batch, next_batch_token
  *   by path       GET .../uk.half-shot.msc2666/user/{mutual_rooms,shared_rooms}/{userId}
- *                                                      joined, count; all rooms up to `roomsPerPageMax`, no pages
+ *                                                      joined, count; all rooms up to `roomsPerPageMax`, no pages, so no token is looked at
  *
  * Checks come in this order: is there an index (503), who asks (401, 403), how often (429), what for (400). So a stranger learns nothing.
  * Invariant I8: who asks is what the authenticator says, never what the request says.
@@ -37,35 +37,36 @@ export interface MutualRoomsDeps {
 
 type Query = Record<string, string | string[] | undefined>;
 
-/** The query parameters that carry a page token, and the answer's keys that give the next one. */
-interface Spelling {
-  readonly tokenParams: readonly string[];
-  readonly nextKeys: readonly string[];
-}
+/** The query parameters that carry a page token: that of the specification, and that of MSC2666 before. */
+const tokenParams = ['from', 'batch_token'];
 
-const stable: Spelling = { tokenParams: ['from'], nextKeys: ['next_batch'] };
-const unstable: Spelling = {
-  tokenParams: ['from', 'batch_token'],
-  nextKeys: ['next_batch', 'next_batch_token'],
-};
+/**
+ * Names under which a page token is sent by mistake: that of /sync, and those it has in answers. It would be passed over like any
+ * other parameter, and who looks for the next page would get the first one for ever.
+ */
+const noTokenParams = ['since', 'next_batch', 'next_batch_token'];
+
+/** The keys of the answer that give the next page token. */
+const stableKeys = ['next_batch'];
+const unstableKeys = ['next_batch', 'next_batch_token'];
 
 export function addMutualRooms(app: FastifyInstance, deps: MutualRoomsDeps): void {
-  const byQuery = (url: string, spelling: Spelling): void => {
+  const byQuery = (url: string, nextKeys: readonly string[]): void => {
     app.get<{ Querystring: Query }>(url, { config: { endpoint: 'mutual_rooms' } }, async (request, reply) => {
       const { engine, tokens } = deps.service.get();
       const self = await whoAsks(deps, request);
       const other = theOther(request.query, self);
-      const from = pageToken(request.query, spelling.tokenParams);
+      const from = pageToken(request.query);
       const binding = { purpose: tokenPurpose, userId: self, otherId: other };
       const start = from === undefined ? 0 : tokens.open(from, binding);
       const page = await engine.answerer.mutualPage([self, other], start, deps.pageSize);
       const next = page.nextStart === undefined ? undefined : tokens.seal(page.nextStart, binding);
-      return sendJsonBytes(reply, answer(page.json, page.count, next, spelling.nextKeys));
+      return sendJsonBytes(reply, answer(page.json, page.count, next, nextKeys));
     });
   };
-  byQuery('/_matrix/client/v1/mutual_rooms', stable);
-  byQuery('/_matrix/client/unstable/mutual_rooms', stable);
-  byQuery(`${unstablePrefix}/mutual_rooms`, unstable);
+  byQuery('/_matrix/client/v1/mutual_rooms', stableKeys);
+  byQuery('/_matrix/client/unstable/mutual_rooms', stableKeys);
+  byQuery(`${unstablePrefix}/mutual_rooms`, unstableKeys);
 
   for (const name of ['mutual_rooms', 'shared_rooms']) {
     const url = `${unstablePrefix}/${name}/:userId`;
@@ -131,13 +132,21 @@ function checkOther(other: string, self: string): void {
 }
 
 /** An empty token is none: clients send `from=` for the first page. */
-function pageToken(query: Query, params: readonly string[]): string | undefined {
+function pageToken(query: Query): string | undefined {
+  for (const param of noTokenParams) {
+    if (query[param] === undefined || query[param] === '') continue;
+    throw new MatrixError(
+      400,
+      'M_INVALID_PARAM',
+      `${param} is no parameter here: send the page token as from`,
+    );
+  }
   let token: string | undefined;
-  for (const param of params) {
+  for (const param of tokenParams) {
     const value = query[param];
     if (value === undefined || value === '') continue;
     if (typeof value !== 'string' || (token !== undefined && token !== value)) {
-      throw new MatrixError(400, 'M_INVALID_PARAM', `${params.join(' or ')} is given more than once`);
+      throw new MatrixError(400, 'M_INVALID_PARAM', `${tokenParams.join(' or ')} is given more than once`);
     }
     token = value;
   }

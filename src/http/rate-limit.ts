@@ -1,21 +1,20 @@
 /**
  * How often one user may ask: a bucket of `burst` requests that refills at `perSecond`, kept as one number a user (the
- * generic cell rate algorithm). No timers; users beyond `usersMax` that asked longest ago are forgotten, and so forgiven.
+ * generic cell rate algorithm). No timers; users beyond `ratedUsersMax` that asked longest ago are forgotten, and so forgiven.
  *
  * Not a library's: the well-known ones count in fixed windows or arm a timer for every user, and answer with a promise.
  * Cost: one look-up in an LRU cache.
  */
 import { LRUCache } from 'lru-cache';
 import { systemClock, type Clock } from '../base/clock.js';
-
-const usersMax = 100_000;
+import { ratedUsersMax } from './bounds.js';
 
 export class RateLimit {
   readonly #intervalMs: number;
   readonly #toleranceMs: number;
   readonly #clock: Clock;
   /** When each user's bucket will be full again. */
-  readonly #fullAtMs = new LRUCache<string, number>({ max: usersMax });
+  readonly #fullAtMs = new LRUCache<string, number>({ max: ratedUsersMax });
 
   /** @param perSecond above 0; @param burst at least 1 */
   constructor(perSecond: number, burst: number, clock: Clock = systemClock) {

@@ -1,18 +1,20 @@
 /**
- * The HTTP server's frame: what holds for every answer, whatever the endpoint. CORS on all of them, OPTIONS without
+ * The HTTP server's frame: what holds for every answer, whatever the endpoint. CORS and no caching on all of them, OPTIONS without
  * logic, Matrix errors for everything (unknown paths, wrong methods, requests that do not even parse), metrics.
  *
  * Nothing here logs a path, a query string or a header: all of them may hold IDs or tokens.
  */
 import { METHODS, createServer as createHttpServer } from 'node:http';
 import type { Socket } from 'node:net';
+import { parse } from 'node:querystring';
 import Fastify, { LogController, type FastifyBaseLogger, type FastifyInstance } from 'fastify';
 import { systemClock, type Clock } from '../base/clock.js';
 import { MatrixError } from '../base/matrix-error.js';
 import type { Metrics } from '../metrics/metrics.js';
 import { Admission, type AdmissionBounds } from './admission.js';
-import { corsHeaders } from './json.js';
-import { errorBody, matrixErrorOf, sendError, unrecognized } from './errors.js';
+import { keepAliveTimeoutMs, requestTimeoutMs, userIdBytesMax } from './bounds.js';
+import { everyAnswer } from './json.js';
+import { errorBody, matrixErrorOf, RequestAborted, sendError, unrecognized } from './errors.js';
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -30,23 +32,14 @@ declare module 'fastify' {
 /** Endpoint name of the 405s. */
 const wrongMethod = 'wrong_method';
 
-/** Longest path parameter: a user ID of 255 bytes, each of them percent-encoded. */
-const paramLengthMax = 3 * 255;
-
-/** On shutdown, what is in flight has this long to be finished. */
-const shutdownGraceMs = 10_000;
-
-/** A request that has not arrived whole by then is given up: the longest import body on a slow line. */
-const requestTimeoutMs = 5 * 60_000;
-
-/** A connection that has been answered waits so long for its next request: longer than proxies keep theirs. */
-const keepAliveTimeoutMs = 72_000;
+/** Longest path parameter: the longest user ID, each byte of it percent-encoded. */
+const paramLengthMax = 3 * userIdBytesMax;
 
 export interface ServerOptions {
   readonly logger: FastifyBaseLogger;
   readonly metrics: Metrics;
   readonly clock?: Clock;
-  /** In place of those of base/limits.ts. */
+  /** In place of those of bounds.ts. */
   readonly bounds?: Partial<AdmissionBounds>;
 }
 
@@ -62,7 +55,7 @@ export function createServer({
     logController: new LogController({ disableRequestLogging: true }),
     // A logger for each request would be made before anybody knows whether it is needed.
     childLoggerFactory: (parent) => parent,
-    routerOptions: { maxParamLength: paramLengthMax },
+    routerOptions: { maxParamLength: paramLengthMax, querystringParser: parseQuery },
     // On shutdown, what still arrives on an open connection is answered before that is closed.
     return503OnClosing: false,
     serverFactory: (handle) => {
@@ -78,10 +71,10 @@ export function createServer({
     frameworkErrors: (error, request, reply) => {
       if (request.method === 'OPTIONS') {
         metrics.request('unreadable', 204, 0);
-        reply.raw.writeHead(204, corsHeaders).end();
+        reply.raw.writeHead(204, everyAnswer).end();
         return;
       }
-      void reply.headers(corsHeaders);
+      void reply.headers(everyAnswer);
       const answer = matrixErrorOf(error) ?? new MatrixError(400, 'M_UNKNOWN', 'the request cannot be read');
       metrics.request('unreadable', answer.status, 0);
       void sendError(reply, answer);
@@ -94,7 +87,8 @@ export function createServer({
   for (const method of METHODS) if (!app.supportedMethods.includes(method)) app.addHttpMethod(method);
 
   refuseOtherMethods(app);
-  endConnectionsOnClose(app, admission);
+  // All that was asked is answered, and all connections have ended, before fastify closes what is left: nothing.
+  app.addHook('preClose', (done) => void admission.drain().then(() => done()));
   // Handlers read bodies themselves, as streams, and refuse media types with a text that names those they take.
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', (_request, payload, done) => done(null, payload));
@@ -110,7 +104,7 @@ export function createServer({
   });
   // Runs for everything but `sendJsonBytes`, which brings the same headers.
   app.addHook('onSend', (_request, reply, payload, done) => {
-    void reply.headers(corsHeaders);
+    void reply.headers(everyAnswer);
     done(null, payload);
   });
   app.addHook('onResponse', (request, reply, done) => {
@@ -119,6 +113,10 @@ export function createServer({
     done();
   });
   app.setErrorHandler((error, request, reply) => {
+    if (error instanceof RequestAborted) {
+      const { endpoint } = request.routeOptions.config;
+      request.log.debug({ endpoint }, 'a client went away before its request was whole');
+    }
     const known = matrixErrorOf(error);
     if (known !== undefined) return sendError(reply, known);
     metrics.fault();
@@ -135,6 +133,15 @@ export function createServer({
     throw unrecognized(404, 'there is nothing at this path');
   });
   return app;
+}
+
+/**
+ * As the URL standard decodes: `%` that no two hexadecimal digits follow stands for itself, and bytes that are no UTF-8 become
+ * U+FFFD, which no ID and no token holds. So what is asked for is never taken to be something else that was not.
+ */
+function parseQuery(text: string): Record<string, unknown> {
+  // Node's header bound is the bound of their number.
+  return parse(text, '&', '=', { maxKeys: 0 });
 }
 
 /** Makes every method that a path has no route for a 405, whatever body it comes with. */
@@ -161,21 +168,6 @@ function refuseOtherMethods(app: FastifyInstance): void {
   });
 }
 
-/**
- * On shutdown, node ends connections that have been answered. It waits for those on which nothing was asked yet for ever,
- * and for those that are answered from now on until they time out. So the first are ended here, and the others right after
- * their answer.
- */
-function endConnectionsOnClose(app: FastifyInstance, admission: Admission): void {
-  app.addHook('preClose', (done) => {
-    app.server.keepAliveTimeout = 1;
-    admission.endSilent();
-    // A body that stopped coming would hold the shutdown for ever: node watches no request any more by now.
-    setTimeout(() => app.server.closeAllConnections(), shutdownGraceMs).unref();
-    done();
-  });
-}
-
 /** What node could not even parse has no request and no reply: the answer is written by hand. */
 function answerUnparsed(error: Error & { code?: string }, socket: Socket, metrics: Metrics): void {
   const [status, text] =
@@ -189,7 +181,7 @@ function answerUnparsed(error: Error & { code?: string }, socket: Socket, metric
     errorBody(new MatrixError(status, 'M_UNKNOWN', `the request cannot be read: ${text}`)),
   );
   const headers = {
-    ...corsHeaders,
+    ...everyAnswer,
     'content-type': 'application/json',
     'content-length': String(Buffer.byteLength(body)),
     connection: 'close',

@@ -5,8 +5,8 @@
  */
 import { isIPv6 } from 'node:net';
 import { MatrixError } from '../base/matrix-error.js';
+import { userIdBytesMax } from './bounds.js';
 
-const userIdBytesMax = 255;
 const shape = /^@[!-9;-~]+:(?:\[([0-9A-Fa-f:.]{2,45})\]|[0-9A-Za-z.-]{1,255})(?::[0-9]{1,5})?$/;
 
 /** @throws MatrixError 400 M_INVALID_PARAM that says what is wrong */

@@ -7,6 +7,7 @@
  */
 import type { FastifyInstance } from 'fastify';
 import type { Credentials } from '../auth/authenticator.js';
+import { isObject } from '../base/json-object.js';
 import { loopHeader, loopText } from '../base/loop-header.js';
 import { MatrixError } from '../base/matrix-error.js';
 import { credentialsOf, findAccessToken } from './access-token.js';
@@ -64,7 +65,7 @@ function merge(theirs: Record<string, unknown>, advertiseV119: boolean): Record<
     ...theirs,
     versions: advertiseV119 && !known.includes(specVersion) ? [...known, specVersion] : known,
     unstable_features: {
-      ...(typeof features === 'object' && !Array.isArray(features) ? features : undefined),
+      ...(isObject(features) ? features : undefined),
       ...flags,
     },
   };

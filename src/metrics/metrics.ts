@@ -178,6 +178,7 @@ export class Metrics {
   readonly #faults: Counter;
   readonly #refused: Counter<'bound'>;
   readonly #cutOff: Counter<'reason'>;
+  readonly #aborted: Counter;
   readonly #admissions: AdmissionGauges[] = [];
   readonly #children = new Map<string, RequestChildren>();
   readonly #batchChildren: { observe(questions: number): void }[] = [];
@@ -257,6 +258,11 @@ export class Metrics {
         'Connections closed by the server: stalled (took nothing of its answer), slowest (made room for others), ' +
         'pipelined (sent too many requests ahead), connections (too many are open).',
       labelNames: ['reason'],
+      registers,
+    });
+    this.#aborted = new Counter({
+      name: 'mutual_rooms_http_aborted_total',
+      help: 'Requests whose client went away before they were whole, or answered.',
       registers,
     });
     for (const [name, help, read] of admissionGauges) {
@@ -389,6 +395,10 @@ export class Metrics {
 
   fault(): void {
     this.#faults.inc();
+  }
+
+  aborted(): void {
+    this.#aborted.inc();
   }
 
   refused(bound: 'requests' | 'answer_bytes'): void {

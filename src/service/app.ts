@@ -7,7 +7,9 @@ import type { FastifyBaseLogger, FastifyInstance } from 'fastify';
 import type { CacheOptions } from '../auth/cached-authenticator.js';
 import { openAuthenticator } from '../auth/open-authenticator.js';
 import { Homeserver } from '../auth/homeserver.js';
+import { tokenHash } from '../auth/token-hash.js';
 import type { Change } from '../base/change.js';
+import { httpUrl } from '../base/http-url.js';
 import type { Config } from '../config/load.js';
 import type { Applied } from '../engine/questions.js';
 import { addMemberships } from '../http/memberships.js';
@@ -85,12 +87,12 @@ export async function startApp(
           : new RateLimit(config.rateLimit.perSecond, config.rateLimit.burst),
       pageSize: config.pageSize,
     });
+    const isOurs = ourTokens(config);
     addVersions(server, {
       askHomeserver:
         homeserver === undefined
           ? undefined
-          : (credentials) =>
-              homeserver.versions(isOurs(config, credentials?.accessToken) ? undefined : credentials),
+          : (credentials) => homeserver.versions(isOurs(credentials?.accessToken) ? undefined : credentials),
       advertiseV119: config.versions.advertiseV119,
     });
     addHealth(server, service, config.source?.synapse.staleAfterMs ?? null);
@@ -131,8 +133,10 @@ export async function startApp(
 }
 
 /** A token of the static table and the service token are no business of the homeserver's. */
-function isOurs({ auth, serviceToken }: Config, token: string | undefined): boolean {
-  return token !== undefined && (auth.staticTokens.has(token) || token === serviceToken);
+function ourTokens({ auth, serviceToken }: Config): (token: string | undefined) => boolean {
+  const tokens = [...auth.staticTokens.keys(), ...(serviceToken === undefined ? [] : [serviceToken])];
+  const hashes = new Set(tokens.map(tokenHash));
+  return (token) => token !== undefined && hashes.has(tokenHash(token));
 }
 
 function cacheOptions({ homeserver }: Config): CacheOptions | undefined {
@@ -147,5 +151,5 @@ async function listen(
 ): Promise<string> {
   await server.listen({ host, port });
   const address = server.server.address() as AddressInfo;
-  return `http://${host.includes(':') ? `[${host}]` : host}:${address.port}`;
+  return httpUrl(host, address.port);
 }

@@ -10,7 +10,7 @@
 import { assert } from '../base/assert.js';
 import type { Change } from '../base/change.js';
 import { Prng } from './prng.js';
-import { itemsPerBatchMax } from './source.js';
+import { itemsPerBatchMax } from './bounds.js';
 
 export interface CommunityOptions {
   /** At least 10. Default: 10,000. */

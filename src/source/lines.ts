@@ -5,16 +5,23 @@
  * left out but counted.
  *
  * Invariant: however the bytes are cut into pieces, the lines are the same; no more than `lineBytesMax` bytes and one
- * piece are held. Cost: a line within one piece is a view of it, and only one that spans pieces is copied.
+ * piece are held. Cost: a line within one piece is a view of it, and only one that spans pieces is copied. A piece of
+ * nothing but line ends takes several turns of the event loop, too.
  */
-import { changeBytesMax } from '../base/limits.js';
-import { type ByteStream, itemsPerBatchMax } from './source.js';
+import { threadTurns, type Turns } from '../base/turns.js';
+import { changeBytesMax, itemsPerBatchMax } from './bounds.js';
+import type { ByteStream } from './source.js';
 
 export interface Line {
   /** From 1. */
   readonly number: number;
   /** Without its end; undefined when the line is longer than the bound. Valid until the next batch is asked for. */
   readonly bytes: Buffer | undefined;
+}
+
+export interface LinesOptions {
+  readonly lineBytesMax?: number;
+  readonly turns?: Turns;
 }
 
 const newline = 0x0a;
@@ -25,16 +32,19 @@ const trimmedBytesMax = 4;
 
 export async function* readLines(
   stream: ByteStream,
-  lineBytesMax: number = changeBytesMax,
+  { lineBytesMax = changeBytesMax, turns = threadTurns }: LinesOptions = {},
 ): AsyncGenerator<Line[], void, undefined> {
   let batch: Line[] = [];
   const line = new LineParts(lineBytesMax);
   for await (const piece of stream) {
+    // However short its pieces are.
+    if (turns.isOverAfter(piece.length)) await turns.next();
     const bytes = Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength);
     let start = 0;
     for (let end = bytes.indexOf(newline); end >= 0; end = bytes.indexOf(newline, start)) {
-      line.keep(bytes.subarray(start, end));
+      if (end > start) line.keep(bytes.subarray(start, end));
       line.endInto(batch);
+      if (turns.isOverAfter(end - start)) await turns.next();
       start = end + 1;
       if (batch.length === itemsPerBatchMax) {
         yield batch;
@@ -85,6 +95,10 @@ class LineParts {
 
   endInto(batch: Line[]): void {
     const number = this.#number;
+    if (!this.begun) {
+      this.#number++;
+      return;
+    }
     const line = this.#tooLong ? undefined : trim(this.#whole(), number === 1);
     if (line === undefined || line.length > this.#lineBytesMax) batch.push({ number, bytes: undefined });
     else if (!isBlank(line)) batch.push({ number, bytes: line });

@@ -20,6 +20,8 @@ export function arrayHeader(bytes: Buffer): { readonly count: number; readonly b
 /** Walks through one value after another: `advance` until `done`, then `reset`. */
 export class ElementScan {
   hasExtension = false;
+  /** Lists and maps of the value, itself included: it is nested no deeper than that. */
+  lists = 0;
   /** Bytes at the end of the last piece that were not enough for a header; they must be handed in again. */
   unreadBytes = 0;
   /** Values that are still to come before the outermost one is whole. */
@@ -32,6 +34,7 @@ export class ElementScan {
 
   reset(): void {
     this.hasExtension = false;
+    this.lists = 0;
     this.#valuesLeft = 1;
     this.#bytesToSkip = 0;
   }
@@ -54,6 +57,7 @@ export class ElementScan {
       if (at + 1 + lengthBytes > bytes.length) return at;
       const length = lengthBytes === 0 ? 0 : bytes.readUIntBE(at + 1, lengthBytes);
       at += 1 + lengthBytes;
+      if (isList(token) || isMap(token)) this.lists += 1;
       this.#valuesLeft += valuesInside(token, length) - 1;
       this.#bytesToSkip = bytesInside(token, length);
       this.hasExtension ||= isExtension(token);
@@ -85,6 +89,14 @@ function isAscii(bytes: Buffer, start: number, end: number): boolean {
 
 function isText(token: number): boolean {
   return (token & 0xe0) === 0xa0 || (token >= 0xd9 && token <= 0xdb);
+}
+
+export function isMap(token: number): boolean {
+  return (token & 0xf0) === 0x80 || token === 0xde || token === 0xdf;
+}
+
+function isList(token: number): boolean {
+  return (token & 0xf0) === 0x90 || token === 0xdc || token === 0xdd;
 }
 
 function isExtension(token: number): boolean {

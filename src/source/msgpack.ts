@@ -6,20 +6,25 @@
  * the place of the next element in doubt (no array, a cut, bytes after the end) ends the reading with an error.
  *
  * Invariant: however the bytes are cut into pieces, the items are the same; no more than `changeBytesMax` bytes and one
- * piece are held, whatever count the header claims. Cost: each byte is looked at twice.
+ * piece are held, whatever count the header claims. Cost: each byte is looked at twice; a bad element costs no more than a
+ * good one, and none holds up the event loop (base/turns.ts).
  */
 import { Unpackr } from 'msgpackr';
-import { changeFrom } from '../base/change.js';
-import { messageOf, PublicError } from '../base/errors.js';
-import { changeBytesMax } from '../base/limits.js';
-import { arrayHeader, ElementScan, hasBrokenText } from './msgpack-scan.js';
-import { type ByteStream, itemsPerBatchMax, type SourceItem } from './source.js';
+import { changeOrFault, noRecord } from '../base/change.js';
+import { messageOf, PublicError, withoutStack } from '../base/errors.js';
+import { threadTurns } from '../base/turns.js';
+import { changeBytesMax, itemsPerBatchMax, listsPerElementMax } from './bounds.js';
+import { arrayHeader, ElementScan, hasBrokenText, isMap } from './msgpack-scan.js';
+import type { ByteStream, SourceItem } from './source.js';
 
 /**
  * Yields batches of one item an element.
  * @throws PublicError INVALID when the body is not one whole array; what was yielded before holds
  */
-export async function* readMsgpack(stream: ByteStream): AsyncGenerator<SourceItem[], void, undefined> {
+export async function* readMsgpack(
+  stream: ByteStream,
+  turns = threadTurns,
+): AsyncGenerator<SourceItem[], void, undefined> {
   const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true });
   const scan = new ElementScan();
   let count: number | undefined;
@@ -29,6 +34,8 @@ export async function* readMsgpack(stream: ByteStream): AsyncGenerator<SourceIte
   let tooLong = false;
 
   for await (const piece of stream) {
+    // However short its pieces are: what is held is copied with each.
+    if (turns.isOverAfter(held.length + piece.length)) await turns.next();
     const bytes = Buffer.concat([held, piece]);
     let start = 0;
     /** Where the scan goes on: what is held was scanned before, but for a header cut in two. */
@@ -49,10 +56,9 @@ export async function* readMsgpack(stream: ByteStream): AsyncGenerator<SourceIte
     while (line <= count) {
       at = advance(scan, bytes, at, line);
       if (!scan.done) break;
-      const long = tooLong || at - start > changeBytesMax;
-      batch.push(
-        long ? tooLongItem(line) : itemOf(unpackr, bytes.subarray(start, at), line, scan.hasExtension),
-      );
+      const isLong = tooLong || at - start > changeBytesMax;
+      batch.push(isLong ? tooLongItem(line) : itemOf(unpackr, bytes, start, at, line, scan));
+      if (turns.isOverAfter(at - start)) await turns.next();
       line++;
       start = at;
       tooLong = false;
@@ -94,20 +100,28 @@ function tooLongItem(line: number): SourceItem {
   return { line, fault: `the element is longer than ${changeBytesMax} bytes` };
 }
 
-function itemOf(unpackr: Unpackr, element: Buffer, line: number, hasExtension: boolean): SourceItem {
+/** The element that lies from `start` to `end`. */
+function itemOf(
+  unpackr: Unpackr,
+  bytes: Buffer,
+  start: number,
+  end: number,
+  line: number,
+  scan: ElementScan,
+): SourceItem {
   // An extension could be anything, and those that msgpackr knows build more than plain objects.
-  if (hasExtension) return { line, fault: 'the element holds a msgpack extension, and none is taken' };
+  if (scan.hasExtension) return { line, fault: 'the element holds a msgpack extension, and none is taken' };
+  if (!isMap(bytes[start])) return { line, fault: noRecord };
+  if (scan.lists > listsPerElementMax)
+    return { line, fault: `the element holds more than ${listsPerElementMax} lists and maps` };
+  const element = bytes.subarray(start, end);
   if (hasBrokenText(element)) return { line, fault: 'the element holds text that is not valid UTF-8' };
   let value: unknown;
   try {
-    value = unpackr.unpack(element);
+    value = withoutStack(() => unpackr.unpack(element) as unknown);
   } catch (error) {
     return { line, fault: `the element cannot be decoded: ${messageOf(error)}` };
   }
-  try {
-    return { line, change: changeFrom(value) };
-  } catch (error) {
-    if (!(error instanceof PublicError)) throw error;
-    return { line, fault: error.message };
-  }
+  const change = changeOrFault(value);
+  return typeof change === 'string' ? { line, fault: change } : { line, change };
 }

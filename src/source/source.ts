@@ -14,8 +14,5 @@ export interface SourceItem {
   readonly fault?: string;
 }
 
-/** Most items in a batch. A batch also ends with each piece of the stream, so that a slow stream is not held back. */
-export const itemsPerBatchMax = 1000;
-
 /** Bytes as Node's streams, an HTTP body and a test's array give them. */
 export type ByteStream = AsyncIterable<Uint8Array> | Iterable<Uint8Array>;

@@ -184,6 +184,26 @@ describe('bounds', () => {
     expect(asked).toEqual(['alice', '401a', '401b', '401c', '401a']);
   });
 
+  it('holds no more of a flood of made-up tokens than its bounds, whatever becomes of them', async () => {
+    const { ask, failures } = heldSource();
+    const cached = new CachedAuthenticator(ask, { ...options, negativeEntriesMax: 50, callsInFlightMax: 20 });
+    const outcomes: number[] = [];
+    for (let round = 0; round < 10; round += 1) {
+      const asking = Array.from({ length: 40 }, async (_, who) =>
+        cached
+          .whoAsks({ accessToken: `${round}-${who}` })
+          .catch((error: unknown) => void outcomes.push((error as MatrixError).status)),
+      );
+      await Promise.resolve();
+      expect(cached.size.inFlight).toBe(20);
+      for (const fail of failures.splice(0)) fail(new MatrixError(401, 'M_UNKNOWN_TOKEN', 'no'));
+      await Promise.all(asking);
+      expect(cached.size).toEqual({ accepted: 0, refused: Math.min(50, 20 * (round + 1)), inFlight: 0 });
+    }
+    expect(outcomes.filter((status) => status === 401)).toHaveLength(200);
+    expect(outcomes.filter((status) => status === 503)).toHaveLength(200);
+  });
+
   it('refuses further tokens while too many are being checked, but joins and remembers as ever', async () => {
     const { asked, ask, answers } = heldSource();
     const cached = new CachedAuthenticator(ask, { ...options, callsInFlightMax: 2 }, clockAt(0));

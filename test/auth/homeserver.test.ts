@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { afterEach, describe, expect, it } from 'vitest';
 import { Homeserver, type HomeserverOptions } from '../../src/auth/homeserver.js';
-import { homeserverAnswerBytesMax } from '../../src/base/limits.js';
+import { answerBytesMax } from '../../src/auth/bounds.js';
 import { answerJson, startHomeserver, whoamiOf, type FakeHomeserver } from './fake-homeserver.js';
 
 const closers: (() => Promise<void>)[] = [];
@@ -245,7 +245,7 @@ describe('a homeserver that gives no answer', () => {
   it('answers without end', async () => {
     const { homeserver } = await start((_request, response) => {
       response.on('error', () => {});
-      response.end(JSON.stringify({ user_id: '@a:x', padding: 'x'.repeat(homeserverAnswerBytesMax) }));
+      response.end(JSON.stringify({ user_id: '@a:x', padding: 'x'.repeat(answerBytesMax) }));
     });
     const error: unknown = await homeserver.whoami(credentials).catch((e: unknown) => e);
     expect(error).toMatchObject(nothing);

@@ -1,18 +1,24 @@
 /** Which records are changes, which strings are names, and what is said about the others? */
 import { describe, expect, test } from 'vitest';
 import fc from 'fast-check';
-import { changeFrom, checkName, memberships } from '../../src/base/change.js';
+import {
+  changeFromEvent,
+  changeFromRecord,
+  changeOrFault,
+  checkName,
+  memberships,
+} from '../../src/base/change.js';
 import { nameBytesMax } from '../../src/base/limits.js';
 
 const record = { user_id: '@alice:example.org', room_id: '!tea:example.org', membership: 'join' };
 
-describe('changeFrom', () => {
+const change = { userId: '@alice:example.org', roomId: '!tea:example.org' };
+
+describe('records', () => {
   test.each(memberships)('%s', (membership) => {
-    expect(changeFrom({ ...record, membership, extra: 1 })).toEqual({
-      userId: '@alice:example.org',
-      roomId: '!tea:example.org',
-      joined: membership === 'join',
-    });
+    const expected = { ...change, joined: membership === 'join' };
+    expect(changeOrFault({ ...record, membership, extra: 1 })).toEqual(expected);
+    expect(changeFromRecord({ ...record, membership, extra: 1 })).toEqual(expected);
   });
 
   test.each([
@@ -22,11 +28,38 @@ describe('changeFrom', () => {
     [{ ...record, user_id: undefined }, /^user_id must be a string/],
     [{ ...record, room_id: 7 }, /^room_id must be a string/],
     [{ ...record, room_id: '' }, /^room_id must not be empty/],
-    [{ ...record, membership: 'JOIN' }, /^membership must be one of join, leave/],
     [{ ...record, membership: undefined }, /^membership must be one of/],
-  ])('refuses %j', (value, message) => {
-    expect(() => changeFrom(value)).toThrow(expect.objectContaining({ code: 'INVALID' }));
-    expect(() => changeFrom(value)).toThrow(message);
+  ])('%j is none', (value, message) => {
+    expect(changeOrFault(value)).toMatch(message);
+    expect(() => changeFromRecord(value)).toThrow(expect.objectContaining({ code: 'INVALID' }));
+    expect(() => changeFromRecord(value)).toThrow(message);
+  });
+
+  test('a membership that Matrix does not know is a fault in a file, and not joined in a program', () => {
+    expect(changeOrFault({ ...record, membership: 'JOIN' })).toMatch(
+      /^membership must be one of join, leave/,
+    );
+    expect(changeFromRecord({ ...record, membership: 'JOIN' })).toEqual({ ...change, joined: false });
+  });
+});
+
+describe('events', () => {
+  const event = { type: 'm.room.member', state_key: record.user_id, content: { membership: 'join' } };
+
+  test('the room is in the event, or given with it', () => {
+    expect(changeFromEvent({ ...event, room_id: record.room_id })).toEqual({ ...change, joined: true });
+    expect(changeFromEvent(event, record.room_id)).toEqual({ ...change, joined: true });
+    const left = { ...event, content: { membership: 'leave' } };
+    expect(changeFromEvent(left, record.room_id)).toEqual({ ...change, joined: false });
+  });
+
+  test.each([
+    [{ ...event, type: 'm.room.message' }, /m\.room\.member event, not "m\.room\.message"/],
+    [event, /^room_id must be a string/],
+    [{ ...event, room_id: record.room_id, state_key: undefined }, /^user_id must be a string/],
+    [{ ...event, room_id: record.room_id, content: {} }, /^membership must be/],
+  ])('%j is none', (value, message) => {
+    expect(() => changeFromEvent(value)).toThrow(message);
   });
 });
 

@@ -184,7 +184,7 @@ describe('is refused', () => {
     expect(tokensWith({ identity: { ...identity, epoch: 3 } }).open(token, binding)).toBe(123_456);
   });
 
-  test('when it is too old, and not before', () => {
+  test('when it is too old, or of the future, and not else', () => {
     const clock = new SetClock();
     const timed = tokensWith({ clock });
     const old = timed.seal(5, binding);
@@ -203,11 +203,17 @@ describe('is refused', () => {
       clock.now = made + age;
       expectForged(old, timed);
     }
-    // A clock that was set back by some hours is no reason to refuse.
-    for (const back of [1, 3_600_000, 24 * 3_600_000]) {
+    // A clock that is put right by a little is no reason to refuse.
+    for (const back of [1, 1000, 60_000]) {
       clock.now = made - back;
       expect(timed.open(old, binding)).toBe(5);
     }
+    for (const back of [60_001, 15 * 60_000, 3_600_000, 24 * 3_600_000]) {
+      clock.now = made - back;
+      expectExpired(old, timed);
+    }
+    clock.now = made - 3 * 24 * 3_600_000;
+    expectForged(old, timed);
   });
 
   test('not by midnight', () => {

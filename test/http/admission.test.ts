@@ -427,15 +427,69 @@ test('a shutdown answers one more request of a pipeline, says so, and takes up n
   await expectNothingHeld(setup);
 });
 
-test('before a shutdown, connections that asked nothing are ended, and new ones; others are answered', async () => {
+test('at a shutdown nobody connects any more; who is connected is answered once more, and told so; who is silent is ended', async () => {
   const setup = await setUp({});
-  const [silent, asked] = [await open(setup.url), await open(setup.url)];
-  asked.send(held(2), 'a');
+  const [silent, asking, kept, asked] = await Promise.all(Array.from({ length: 4 }, () => open(setup.url)));
+  kept.write(head('GET', '/health'));
+  expect((await kept.next())?.headers.get('connection')).toBe('keep-alive');
+  asked.send(held(1), 'a');
   await expect.poll(() => setup.taken).toEqual(['0']);
-  await expect.poll(() => setup.admission.connections).toBe(2);
-  setup.admission.endSilent();
+  const closed = setup.close();
+  await expect(RawConnection.open(setup.url)).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+  for (const connection of [asking, kept]) {
+    connection.write(head('GET', '/health'));
+    const answer = await connection.next();
+    expect([answer?.status, answer?.headers.get('connection')]).toEqual([200, 'close']);
+    expect(await connection.next()).toBeUndefined();
+  }
   expect(await silent.next()).toBeUndefined();
-  expect(await (await open(setup.url)).next()).toBeUndefined();
   setup.release();
-  expect(await bodies(asked, 2)).toEqual(['0', '1']);
+  const answer = await asked.next();
+  expect([answer?.body.toString(), answer?.headers.get('connection')]).toEqual(['0', 'close']);
+  await closed;
+  await expectNothingHeld(setup);
+});
+
+test('a body that ends after the signal is read to its end, and its answer is the last', async () => {
+  const setup = await setUp({});
+  const connection = await open(setup.url);
+  connection.write(head('POST', '/count', 'Content-Length: 4\r\n') + 'ab');
+  await expect.poll(() => setup.admission.requestsInFlight).toBe(1);
+  const closed = setup.close();
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  connection.write('cd');
+  const answer = await connection.next();
+  expect([answer?.body.toString(), answer?.headers.get('connection')]).toEqual(['4', 'close']);
+  await closed;
+});
+
+test('an answer that is on its way at the signal is read to its end', async () => {
+  const setup = await setUp({});
+  const connection = await open(setup.url);
+  connection.write(head('GET', '/large'));
+  await expect.poll(() => setup.admission.answerBytesWaiting).toBe(largeBytes);
+  const closed = setup.close();
+  expect((await connection.next())?.body.length).toBe(largeBytes);
+  expect(await connection.next()).toBeUndefined();
+  await closed;
+});
+
+test('clients that go away before they are answered are counted, and only those', async () => {
+  const setup = await setUp({});
+  const aborted = async (): Promise<number> =>
+    Number(/^mutual_rooms_http_aborted_total (\d+)$/m.exec(await setup.metrics.text())?.[1]);
+  const [idle, answered, waiting, sending] = await Promise.all(
+    Array.from({ length: 4 }, () => open(setup.url)),
+  );
+  answered.write(head('GET', '/health'));
+  await answered.next();
+  waiting.send(held(1), 'a');
+  sending.write(head('POST', '/count', 'Content-Length: 4\r\n') + 'ab');
+  await expect.poll(() => setup.admission.requestsInFlight).toBe(2);
+  for (const connection of [idle, answered]) connection.close();
+  await expect.poll(() => setup.admission.connections).toBe(2);
+  expect(await aborted()).toBe(0);
+  for (const connection of [waiting, sending]) connection.close();
+  await expect.poll(() => setup.admission.connections).toBe(0);
+  expect(await aborted()).toBe(2);
 });

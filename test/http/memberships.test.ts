@@ -1,5 +1,6 @@
 /** Do memberships come in whole, however they are cut, and does the answer say what became of each line? */
 import { request } from 'node:http';
+import { connect } from 'node:net';
 import { pack } from 'msgpackr';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
@@ -182,6 +183,22 @@ describe.each([
       expect((await post(encode([]), spelled)).status).toBe(200);
     }
   });
+});
+
+test.each([
+  [msgpack, 'nils', Buffer.concat([Buffer.from([0xdd, 0, 0x0f, 0, 0]), Buffer.alloc(0xf0000, 0xc0)])],
+  [ndjson, 'numbers', Buffer.from('1\n'.repeat(200_000))],
+])('%s of %s alone: others are answered meanwhile', async (type, _what, body) => {
+  let isDone = false;
+  const posting = post(body, type).finally(() => (isDone = true));
+  let answered = 0;
+  while (!isDone) {
+    expect((await server.ask('/health')).status).toBe(200);
+    answered += 1;
+  }
+  expect((await posting).json.applied).toBe(0);
+  // Without turns it would be one or two.
+  expect(answered).toBeGreaterThan(5);
 });
 
 test('NDJSON: \\r\\n, blank lines, no newline at the end; lines that are no JSON', async () => {
@@ -397,6 +414,33 @@ test('a client that aborts in the middle: what came is applied, the server goes 
   expect(again.json).toMatchObject({ applied: 2 });
   expect((await own.ask('/metrics')).text).toMatch(/^mutual_rooms_faults_total 0$/m);
   expect(own.logged.filter((line) => /"level":[56]0/.test(line))).toEqual([]);
+});
+
+test('a client that sent everything and goes away before it is read: no fault of ours either, but counted', async () => {
+  const own = await openServer(testConfig());
+  const { hostname, port } = new URL(own.url);
+  const body = '{x}\n'.repeat(30_000);
+  for (let count = 0; count < 5; count += 1) {
+    const socket = connect(Number(port), hostname);
+    socket.on('error', () => undefined);
+    const headers = `authorization: Bearer ${serviceToken}\r\ncontent-type: ${ndjson}\r\ncontent-length: ${body.length}`;
+    socket.write(`POST ${membershipsPath} HTTP/1.1\r\nhost: x\r\n${headers}\r\n\r\n${body}`);
+    // It has taken up the request, and is busy with the first piece.
+    await expect.poll(async () => (await own.ask('/metrics')).text).toMatch(/_http_requests_in_flight 1$/m);
+    socket.destroy();
+    await expect.poll(async () => (await own.ask('/metrics')).text).toMatch(/_http_requests_in_flight 0$/m);
+  }
+  // The server looks for more of the body only when it has read what it has.
+  await expect
+    .poll(() => own.logged.filter((line) => /a client went away|by our fault/.test(line)), {
+      timeout: 20_000,
+    })
+    .toEqual(
+      Array.from({ length: 5 }, () => expect.stringMatching(/"level":20,.*a client went away/) as unknown),
+    );
+  const { text } = await own.ask('/metrics');
+  expect(text).toMatch(/^mutual_rooms_faults_total 0$/m);
+  expect(text).toMatch(/^mutual_rooms_http_aborted_total 5$/m);
 });
 
 test('many at once: each is answered for its own lines, and all are seen', async () => {

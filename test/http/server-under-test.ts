@@ -2,7 +2,7 @@
  * Does every answer keep what holds for all of them? A server on a port of its own, and requests over real sockets that
  * check CORS, Content-Type and the shape of errors each time.
  */
-import { request, type IncomingHttpHeaders } from 'node:http';
+import { Agent, request, type IncomingHttpHeaders } from 'node:http';
 import { connect } from 'node:net';
 import pino from 'pino';
 import { expect, onTestFinished } from 'vitest';
@@ -74,6 +74,8 @@ export class ServerUnderTest {
   readonly app: App;
   /** Everything that was logged, at any level. */
   readonly logged: readonly string[];
+  /** Ended with the server, which else leaves kept connections open for a moment. */
+  readonly #agent = new Agent({ keepAlive: true });
 
   constructor(app: App, logged: readonly string[]) {
     this.app = app;
@@ -86,7 +88,7 @@ export class ServerUnderTest {
 
   /** Sends the path as it is, and checks what holds for every answer. */
   async ask(path: string, asking: Asking = {}): Promise<Answer> {
-    const answer = await send(this.url, path, asking);
+    const answer = await send(this.url, path, asking, this.#agent);
     checkAnswer(answer);
     return answer;
   }
@@ -110,7 +112,10 @@ export class ServerUnderTest {
   }
 
   async close(): Promise<void> {
-    await this.app.close();
+    const closed = this.app.close();
+    // Those in use are for the server to end.
+    for (const idle of Object.values(this.#agent.freeSockets).flat()) idle?.destroy();
+    await closed;
   }
 }
 
@@ -132,6 +137,7 @@ export async function send(
   url: string,
   path: string,
   { token, method = 'GET', headers = {}, body }: Asking = {},
+  agent?: Agent,
 ): Promise<Answer> {
   const { hostname, port } = new URL(url);
   return new Promise((resolve, reject) => {
@@ -141,6 +147,7 @@ export async function send(
         port,
         path,
         method,
+        agent,
         headers: {
           ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
           // Node sends neither length nor chunks with a GET, HEAD, DELETE or OPTIONS unless it is told to.
@@ -205,12 +212,14 @@ function answerOf(status: number, headers: IncomingHttpHeaders, text: string): A
   return { status, headers, text, json: isJson ? (JSON.parse(text) as Json) : {} };
 }
 
-/** Client-Server API, "Web Browser Clients", "API Standards" and "Standard error response". */
+/** No caching; and Client-Server API, "Web Browser Clients", "API Standards" and "Standard error response". */
 function checkAnswer({ status, headers, text, json }: Answer): void {
   expect(headers).toMatchObject({
     'access-control-allow-origin': '*',
     'access-control-allow-methods': 'GET, POST, PUT, DELETE, OPTIONS',
     'access-control-allow-headers': 'X-Requested-With, Content-Type, Authorization',
+    // As Synapse sends it: an answer is of one person.
+    'cache-control': 'no-cache, no-store, must-revalidate',
   });
   if (text !== '' && !headers['content-type']?.startsWith('text/plain')) {
     expect(headers['content-type']).toBe('application/json');

@@ -6,7 +6,7 @@
  * Nothing here is timed: what is asserted is counts, bounds, order, and what is true in the end.
  */
 import { expect, onTestFinished, test as anywhere, describe } from 'vitest';
-import { answerBytesWaitingMax, requestsInFlightMax, requestsPipelinedMax } from '../../src/base/limits.js';
+import { answerBytesWaitingMax, requestsInFlightMax, requestsPipelinedMax } from '../../src/http/bounds.js';
 import { HomeserverStub } from '../http/homeserver-stub.js';
 import { RawConnection, type RawAnswer } from '../http/raw-connection.js';
 import { openServe, peakMiB, until, type ServeProcess } from './serve-process.js';
@@ -14,7 +14,7 @@ import { openServe, peakMiB, until, type ServeProcess } from './serve-process.js
 const test = anywhere.runIf(process.platform === 'linux');
 
 /**
- * What the process may take at its peak: some 140 MiB idle, the bounds of base/limits.ts, and what V8 has not collected yet,
+ * What the process may take at its peak: some 140 MiB idle, the bounds of http/bounds.ts, and what V8 has not collected yet,
  * together about 500. Without bounds, 160 slow readers took 2,480 and kept them.
  */
 const peakMiBMax = 800;

@@ -7,7 +7,7 @@ import { cuts, inPieces } from './pieces.js';
 async function read(stream: AsyncIterable<Uint8Array> | Iterable<Uint8Array>, max = 8): Promise<unknown[]> {
   const lines: unknown[] = [];
   // Taken down batch by batch: the bytes hold no longer.
-  for await (const batch of readLines(stream, max)) {
+  for await (const batch of readLines(stream, { lineBytesMax: max })) {
     for (const { number, bytes } of batch) lines.push([number, bytes?.toString('latin1')]);
   }
   return lines;

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { Packr } from 'msgpackr';
 import { describe, expect, it } from 'vitest';
-import { changeBytesMax } from '../../src/base/limits.js';
+import { changeBytesMax } from '../../src/source/bounds.js';
 import { readMsgpack } from '../../src/source/msgpack.js';
 import { collect, cuts, inPieces } from './pieces.js';
 
@@ -67,7 +67,11 @@ describe('readMsgpack', () => {
     ['record extension', Buffer.from([0xd4, 0x72, 0x40]), /^the element holds a msgpack extension/],
     ['broken UTF-8', brokenName, /^the element holds text that is not valid UTF-8/],
     ['a map as key', Buffer.from([0x81, 0x80, 0x01]), /./],
-    ['depth', Buffer.concat([Buffer.alloc(changeBytesMax - 1, 0x91), Buffer.from([0xc0])]), /./],
+    [
+      'depth',
+      Buffer.concat([Buffer.from([0x81, 0xa1, 0x61]), Buffer.alloc(1000, 0x91), Buffer.from([0xc0])]),
+      /^the element holds more than 1000 lists and maps/,
+    ],
   ];
   it.each(faults)('%s is a fault of that element alone', async (_name, element, fault) => {
     const items = await read(arrayOf(element, pack(record('@b'))));

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { changeBytesMax } from '../../src/base/limits.js';
+import { changeBytesMax } from '../../src/source/bounds.js';
 import { readNdjson } from '../../src/source/ndjson.js';
 import { collect, cuts, inPieces } from './pieces.js';
 

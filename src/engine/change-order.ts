@@ -2,7 +2,7 @@
  * Changes that take more than one turn of the event loop, and all that wait for them: each takes effect after those whose calls
  * came before it.
  */
-export class Turns {
+export class ChangeOrder {
   /** Those that are being made, and all that wait. */
   #taken = 0;
   /** Settled when the last of them has ended. */
@@ -12,7 +12,7 @@ export class Turns {
    * Makes a change now, unless a long one is being made: then after it, and whatever comes later after both.
    * @param isLong whether the change is not made whole, or sent on whole, when the call returns
    */
-  take<Result>(isLong: boolean, change: () => Promise<Result>): Promise<Result> {
+  make<Result>(isLong: boolean, change: () => Promise<Result>): Promise<Result> {
     if (!isLong && this.#taken === 0) return change();
     this.#taken += 1;
     const turn = this.#taken === 1 ? change() : this.#last.then(change);
