@@ -11,7 +11,7 @@ import type { Change } from '../base/change.js';
 import { changesAtOnceMax, changesPerReplacementCommit, joinsPerNamesCommit } from '../base/limits.js';
 import type { MembershipEngine } from '../engine/engine.js';
 import type { Shadow } from '../engine/shadow.js';
-import type { Replaced, Replacement } from '../source/fed-index.js';
+import type { Replaced, Replacement } from '../source/replica.js';
 import { changeCount, joinCount, wordsPerChange } from '../log/changes.js';
 import { WordList } from '../log/word-list.js';
 import type { Ingest } from './ingest.js';

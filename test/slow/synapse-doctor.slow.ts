@@ -12,7 +12,7 @@ import { promisify } from 'node:util';
 import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { run } from '../../src/commands/program.js';
-import { grantsSql } from '../../src/source/synapse/grants.js';
+import { grantsSql } from '../../src/source/synapse/database/grants.js';
 import { fakeTerminal } from '../commands/fake-terminal.js';
 import { findProgram, missingOf, NotInstalled } from '../servers/find-program.js';
 import { freePort } from '../servers/free-port.js';

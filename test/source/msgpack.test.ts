@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { Packr } from 'msgpackr';
 import { describe, expect, it } from 'vitest';
 import { changeBytesMax } from '../../src/base/limits.js';
-import { readMsgpack } from '../../src/source/msgpack.js';
+import { readMsgpack } from '../../src/source/formats/msgpack.js';
 import { collect, cuts, inPieces } from './pieces.js';
 
 const packr = new Packr({ useRecords: false, variableMapSize: true });

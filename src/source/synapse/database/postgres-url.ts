@@ -1,0 +1,27 @@
+/** The URL of a PostgreSQL, as the configuration gives it: is it one, and what of a wrong one may be shown? */
+
+export function isPostgresUrl(text: string): boolean {
+  return /^postgres(ql)?:\/\//.test(text) && URL.canParse(text);
+}
+
+/** Who logs in, where there is one, and the place. */
+const parts = /^((?:[a-z][a-z\d+.-]*:\/\/)?)((?:.*@)?)([^@]*)$/is;
+
+const place = /^[\w.[\]:%-]*(:\d*)?(\/[\w.%-]*)?$/;
+
+/**
+ * A URL that may be wrong, without its password.
+ *
+ * The last @ ends who logs in: often it is a password with an @, a slash or a question mark in it that makes a URL wrong. Parameters
+ * may hold a password too, and so may a text of any other form.
+ * @returns undefined where it cannot be told from the rest
+ */
+export function withoutPassword(text: string): string | undefined {
+  const [, scheme = '', login = '', rest = ''] = parts.exec(text) ?? [];
+  if (!place.test(rest) || /[?&]password=/i.test(text)) return undefined;
+  // Without an @, what follows a colon is a port, or a password whose host was forgotten.
+  if (login === '') return /:(?!\d*(\/|$))/.test(rest) ? undefined : text;
+  const [user, ...password] = login.slice(0, -1).split(':');
+  if (!/^[\w.%-]*$/.test(user)) return undefined;
+  return `${scheme}${user}${password.length === 0 ? '' : ':***'}@${rest}`;
+}
