@@ -44,12 +44,29 @@ const defaultPatience: Patience = { connectMsMax: 10_000, silenceMsMax: 15_000 }
 const pieceMsMax = 60_000;
 
 /**
+ * What a connection sets for itself, whatever the role, the database or the server has, as pg_dump does: a copy takes as long as it
+ * takes, and a connection that compares rests in between. Whether an answer comes is watched from here (`Patience`).
+ *
  * One process of the server does the work, and none compiles: estimates of what a feed asks are far off now and then. A query whose
- * asker is gone ends after a few seconds, with its locks; servers before 14, and those on other systems, cannot look for that.
+ * asker is gone ends after a few seconds, with its locks.
  */
-const settings = `SELECT set_config('jit', 'off', false), set_config('max_parallel_workers_per_gather', '0', false),
-  CASE WHEN current_setting('server_version_num')::int >= 140000 AND version() LIKE '%linux%'
-    THEN set_config('client_connection_check_interval', '5s', false) END`;
+export const ownSettings = {
+  statement_timeout: '0',
+  lock_timeout: '0',
+  idle_in_transaction_session_timeout: '0',
+  idle_session_timeout: '0',
+  transaction_timeout: '0',
+  default_transaction_isolation: 'read committed',
+  jit: 'off',
+  max_parallel_workers_per_gather: '0',
+  client_connection_check_interval: '5s',
+} as const;
+
+/** Those that this server has: each came with some version of PostgreSQL. Servers on other systems cannot look for who is gone. */
+const settingsQuery = `
+  SELECT set_config(own.name, own.value, false) FROM unnest($1::text[], $2::text[]) AS own (name, value)
+  JOIN pg_settings USING (name)
+  WHERE own.name <> 'client_connection_check_interval' OR version() LIKE '%linux%'`;
 
 /** Bytes of a COPY that are read ahead. */
 const readAheadBytes = 256 * 1024;
@@ -82,7 +99,7 @@ export class Connection {
     try {
       await client.connect();
       connection.doubt(patience.connectMsMax);
-      await connection.query(settings);
+      await connection.query(settingsQuery, [Object.keys(ownSettings), Object.values(ownSettings)]);
       return connection;
     } catch (error) {
       connection.close();

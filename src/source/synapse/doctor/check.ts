@@ -2,6 +2,9 @@
 import type { Finding } from '../../../base/finding.js';
 import type { Connection } from '../database/connection.js';
 
+/** A statement of a check is given up by the server after so long. */
+export const statementMsMax = 5_000;
+
 export interface Check {
   /** What a finding is called that says why it could not be run. */
   readonly name: string;

@@ -1,6 +1,6 @@
 /** Of a Synapse database, what the PostgreSQL server itself says: who got in where, and is it a server that Synapse takes? */
 import { fail, type Finding, ok, warn } from '../../../base/finding.js';
-import type { Check, Subject } from './check.js';
+import { type Check, statementMsMax, type Subject } from './check.js';
 import type { Connection } from '../database/connection.js';
 
 /** What Synapse asks for. */
@@ -26,7 +26,10 @@ const serverSql = `
     extract(epoch FROM now() - pg_last_xact_replay_timestamp())::float8 AS behind
   FROM pg_database d WHERE datname = current_database()`;
 
-export const serverChecks: readonly Check[] = [{ name: 'postgres', look: examineServer }];
+export const serverChecks: readonly Check[] = [
+  { name: 'postgres', look: examineServer },
+  { name: 'postgres_timeouts', look: examineTimeouts },
+];
 
 async function examineServer(connection: Connection, { place }: Subject): Promise<Finding[]> {
   const [server] = await connection.query<ServerRow>(serverSql);
@@ -68,4 +71,47 @@ function standbyOf({ standby, behind }: ServerRow): Finding[] {
   // It is the age of the last transaction: a primary where nothing happens looks like lag.
   const last = behind === null ? '' : `; the last transaction it replayed is ${Math.round(behind)} s old`;
   return [ok('postgres_standby', `a hot standby: changes are seen when it has replayed them${last}`)];
+}
+
+interface TimeoutRow {
+  readonly name: string;
+  /** What holds on this connection. */
+  readonly now: string;
+  readonly is_own: boolean;
+  /** What the role, the database or the server has, in milliseconds; 0 is none. */
+  readonly elsewhere: number;
+}
+
+/** Of those that a connection sets for itself, the ones that end it. */
+const timeouts = [
+  'statement_timeout',
+  'lock_timeout',
+  'idle_in_transaction_session_timeout',
+  'idle_session_timeout',
+  'transaction_timeout',
+];
+
+async function examineTimeouts(connection: Connection): Promise<Finding[]> {
+  const name = 'postgres_timeouts';
+  const rows = await connection.query<TimeoutRow>(
+    `SELECT name, current_setting(name) AS now, reset_val::int AS elsewhere,
+       setting::int = CASE name WHEN 'statement_timeout' THEN $2::int ELSE 0 END AS is_own
+     FROM pg_settings WHERE name = ANY($1) ORDER BY name`,
+    [timeouts, statementMsMax],
+  );
+  const kept = rows.filter((row) => !row.is_own);
+  if (kept.length > 0) {
+    return [
+      warn(
+        name,
+        `the feed cannot switch off ${kept.map((row) => `${row.name} (${row.now})`).join(', ')}: a copy of all ` +
+          'memberships, or a rest between two comparisons, may take longer and is ended then; set it to 0 with ALTER ROLE, ' +
+          'and connect straight to the server, not to a pooler',
+      ),
+    ];
+  }
+  const others = rows.filter((row) => row.elsewhere > 0);
+  if (others.length === 0) return [ok(name, 'none')];
+  const names = others.map((row) => `${row.name} (${row.elsewhere / 1000} s)`).join(', ');
+  return [ok(name, `${names}; the feed switches that off on its own connections`)];
 }

@@ -7,7 +7,7 @@
  */
 import { messageOf } from '../../../base/errors.js';
 import { fail, type Finding, ok } from '../../../base/finding.js';
-import type { Check, Subject } from './check.js';
+import { type Check, statementMsMax, type Subject } from './check.js';
 import { Connection, placeOf, type PostgresOptions } from '../database/connection.js';
 import { accessChecks } from './examine-access.js';
 import { contentChecks } from './examine-content.js';
@@ -15,7 +15,6 @@ import { serverChecks } from './examine-server.js';
 import { postgresFault } from '../database/postgres-fault.js';
 import { redisFault, type RedisOptions } from '../redis-wake.js';
 
-const statementMsMax = 5_000;
 /** The server gives up first: it can say what it waited for. */
 const patience = { connectMsMax: 5_000, silenceMsMax: 6_000 };
 
