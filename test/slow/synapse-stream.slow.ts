@@ -11,6 +11,9 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { Connection } from '../../src/source/synapse/database/connection.js';
+import { GapLedger } from '../../src/source/synapse/follow/gap-ledger.js';
+import type { Position } from '../../src/source/synapse/follow/position.js';
+import { Tail } from '../../src/source/synapse/follow/tail.js';
 import { seededRandom, type Random } from '../model/random.js';
 import { missingPostgres } from '../servers/postgres-programs.js';
 import { PostgresServer } from '../servers/postgres-server.js';
@@ -104,6 +107,69 @@ describe.skipIf(missing !== undefined)(
       await synapse.commit(stalled);
       await expectTruth(fed, synapse);
       expect(fed.feed.figures.gapsOpen).toBe(0);
+    });
+
+    test('a poll is at the end only when all is read that has appeared in gaps, however much that is', async () => {
+      const synapse = await openSynapse();
+      const clock = new SteppedClock();
+      const stalled: PendingWrite[] = [];
+      for (const ids of [2_500, ...Array<number>(24).fill(700)]) {
+        const roomId = `!stalled${stalled.length}:x`;
+        stalled.push(await synapse.begin({ roomId, members: { '@a:x': 'join' }, ids }));
+        await synapse.write({ roomId: '!busy:x', members: { [`@b${stalled.length}:x`]: 'join' } });
+      }
+      const { host, port, superuser: user, password } = postgres;
+      const connection = await Connection.open({ host, port, user, password, database: synapse.database });
+      onTestFinished(() => connection.close());
+      const tail = new Tail(connection, clock);
+      let position: Position = { high: 1, ledger: new GapLedger([]), anchor: undefined, asOfMs: 0 };
+      const rooms = new Set<string>();
+      const poll = async (looksForAll: boolean): Promise<boolean> => {
+        const next = await tail.poll(position, looksForAll);
+        if (next === undefined) throw new Error('it is another database');
+        for await (const changes of next.changes ?? [])
+          for (const { roomId, joined } of changes) if (joined) rooms.add(roomId);
+        position = next.position;
+        return next.isAtEnd;
+      };
+      while (!(await poll(false)));
+      expect(position.ledger.idCount).toBe(2_500 + 24 * 700);
+      // From then on few polls look for them.
+      clock.aheadMs = 60 * 60_000;
+      await poll(false);
+      for (const pending of stalled) await synapse.commit(pending);
+      await poll(false);
+      expect(rooms).toEqual(new Set(['!busy:x']));
+      expect(await poll(true)).toBe(false);
+      let polls = 0;
+      while (!(await poll(false))) polls += 1;
+      expect(polls).toBeGreaterThan(0);
+      expect(position.ledger.idCount).toBe(0);
+      expect(rooms.size).toBe(1 + stalled.length);
+    });
+
+    test.each([
+      ['no JSON', 'not JSON'],
+      ['of another version', '{"version":2,"isWhole":true}'],
+      ['of another shape', '{"version":1,"isWhole":true,"high":-7,"gaps":[],"asOfMs":0}'],
+    ])('what is stored of how far it was read is %s: said, and all is copied anew', async (_, cursor) => {
+      const synapse = await openSynapse();
+      const directory = mkdtempSync(join(tmpdir(), 'mutual-rooms-'));
+      onTestFinished(() => rmSync(directory, { recursive: true }));
+      await synapse.write({ roomId: '!known:x', members: { '@a:x': 'join' } });
+      const first = await follow(synapse, { directory });
+      await first.feed.close();
+      await first.replica.apply([], Buffer.from(cursor));
+      await first.close();
+      await synapse.write({ roomId: '!later:x', members: { '@a:x': 'join' } });
+      const second = await follow(synapse, { directory });
+      expect(await second.memberships()).toEqual(['!known:x @a:x', '!later:x @a:x']);
+      const why = 'how far the database was read is stored in a form that this version cannot read';
+      expect(second.told).toContainEqual(['advice', `${why}: all memberships are copied anew`]);
+      expect(second.told).toContainEqual(['copied', expect.objectContaining({ why })]);
+      // What it stores by then can be gone on from.
+      await second.close();
+      expect((await follow(synapse, { directory })).feed.figures.copies).toBe(0);
     });
 
     test('a gap is known after the process was ended, and filled while it was', async () => {

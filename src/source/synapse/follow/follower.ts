@@ -5,6 +5,7 @@
  * One thing at a time: a poll, what holds of the memberships that it touched, the commit of those with the position, and then
  * what others ask for (errands.ts). So the index only ever moves to what the database said later.
  */
+import { assert } from '../../../base/assert.js';
 import type { Change } from '../../../base/change.js';
 import type { Clock } from '../../../base/clock.js';
 import type { Replica } from '../../replica.js';
@@ -22,7 +23,7 @@ import type { Connection } from '../database/connection.js';
 import type { Errands } from './errands.js';
 import type { FeedObserver } from '../feed-observer.js';
 import type { Pause } from './pause.js';
-import { cursorOf, positionOf, type Position } from './position.js';
+import { cursorOf, readCursor, type Position } from './position.js';
 import { announcedId, filledIds, highestId, isAnchored } from './stream.js';
 import { Tail, type Poll } from './tail.js';
 import { TouchedRooms } from './touched-rooms.js';
@@ -45,8 +46,8 @@ export type FollowerState = Exclude<SourceStatus['state'], 'disconnected'>;
 export class Follower {
   readonly #deps: FollowerDeps;
   #position: Position | undefined;
-  /** Whether a part of a copy may have been made, or there is nothing to go on from. */
-  #mustCopy: boolean;
+  /** Why all is copied before anything is followed: there is nothing to go on from, or a part of a copy may have been made. */
+  #whyCopy: string | undefined;
   #state: FollowerState = 'connecting';
   #touched: TouchedRooms | undefined;
   #storedAtMs = -Infinity;
@@ -66,9 +67,13 @@ export class Follower {
 
   constructor(deps: FollowerDeps) {
     this.#deps = deps;
-    this.#position = positionOf(deps.replica.cursor, deps.clock.monotonicMs());
-    this.#mustCopy = this.#position === undefined;
-    if (!this.#mustCopy) this.#isWhole();
+    const read = readCursor(deps.replica.cursor, deps.clock.monotonicMs());
+    this.#position = read.position;
+    if (read.position !== undefined) this.#isWhole();
+    else {
+      this.#whyCopy = read.why;
+      if (read.isUnreadable) deps.observer.advice(`${read.why}: all memberships are copied anew`);
+    }
   }
 
   get position(): Position | undefined {
@@ -81,7 +86,7 @@ export class Follower {
    */
   isStoredWhole(): boolean {
     try {
-      return positionOf(this.#deps.replica.cursor, 0) !== undefined;
+      return readCursor(this.#deps.replica.cursor, 0).position !== undefined;
     } catch {
       // A disk that fails.
       return false;
@@ -140,8 +145,8 @@ export class Follower {
    */
   async #resume(connection: Connection): Promise<void> {
     const known = this.#position;
-    if (known === undefined) return this.#copy(connection, 'there was nothing to go on from');
-    if (this.#mustCopy) return this.#copy(connection, 'the copy before was not finished');
+    if (this.#whyCopy !== undefined) return this.#copy(connection, this.#whyCopy);
+    assert(known !== undefined, 'without a position there is a reason to copy');
     const { anchor } = known;
     // Without a row to know it by there was no room yet, and little to copy.
     if (anchor === undefined) return this.#copy(connection, 'there was no state when it was last read');
@@ -160,13 +165,13 @@ export class Follower {
   async #copy(connection: Connection, why: string): Promise<void> {
     const { replica, observer, clock } = this.#deps;
     this.#state = 'copying';
-    this.#mustCopy = true;
+    this.#whyCopy ??= 'the copy before was not finished';
     this.#touched?.addAll();
     const beganMs = clock.monotonicMs();
     const { position, rows, joined, left } = await bootstrap(connection, replica, clock, (done, about) =>
       observer.copying(done, about),
     );
-    this.#mustCopy = false;
+    this.#whyCopy = undefined;
     this.#position = position;
     this.#storedHigh = position.high;
     this.rowsRead += rows;
@@ -244,7 +249,7 @@ export class Follower {
     });
     if (retired.length === 0) return;
     // After the writers were asked: what they announced is visible now, if it was ever written.
-    if ((await filledIds(connection, retired)).length > 0) {
+    if ((await filledIds(connection, retired)).ids.length > 0) {
       tail.lookForAll();
       return;
     }

@@ -24,16 +24,18 @@ export interface Position {
   readonly asOfMs: number;
 }
 
+const id = z.int().nonnegative();
+
 const form = z.strictObject({
   version: z.literal(1),
   /** Whether the memberships are what the homeserver had; else a replacement has been begun. */
   isWhole: z.boolean(),
-  high: z.number(),
+  high: id,
   /** How long each has been missing is counted anew by each process; once a third number told it. */
-  gaps: z.array(z.tuple([z.number(), z.number()]).rest(z.number())),
+  gaps: z.array(z.tuple([id, id]).rest(z.number())),
   anchor: z
     .strictObject({
-      streamId: z.number(),
+      streamId: id,
       roomId: z.string(),
       type: z.string(),
       stateKey: z.string(),
@@ -49,19 +51,31 @@ export function cursorOf({ high, ledger, anchor, asOfMs }: Position, isWhole = t
   return Buffer.from(JSON.stringify({ version: 1, isWhole, high, gaps, anchor, asOfMs }));
 }
 
-/**
- * @param readAtMs now, by the monotonic clock
- * @returns undefined where there is none that can be gone on from: what has been read is not whole, or of another version
- */
-export function positionOf(cursor: Uint8Array | undefined, readAtMs: number): Position | undefined {
-  if (cursor === undefined) return undefined;
-  const parsed = form.safeParse(JSON.parse(Buffer.from(cursor).toString()));
-  if (!parsed.success || !parsed.data.isWhole) return undefined;
-  const { high, gaps, anchor, asOfMs } = parsed.data;
-  return {
-    high,
-    ledger: new GapLedger(gaps.map(([from, to]) => ({ from, to, sinceMs: readAtMs }))),
-    anchor,
-    asOfMs,
-  };
+/** What a cursor says: where to go on from, or why that cannot be. */
+export type CursorRead =
+  | { readonly position: Position }
+  | { readonly position: undefined; readonly why: string; readonly isUnreadable: boolean };
+
+/** @param readAtMs now, by the monotonic clock */
+export function readCursor(cursor: Uint8Array | undefined, readAtMs: number): CursorRead {
+  if (cursor === undefined)
+    return { position: undefined, why: 'there was nothing to go on from', isUnreadable: false };
+  const parsed = form.safeParse(jsonOf(cursor));
+  if (!parsed.success) {
+    const why = 'how far the database was read is stored in a form that this version cannot read';
+    return { position: undefined, why, isUnreadable: true };
+  }
+  const { isWhole, high, gaps, anchor, asOfMs } = parsed.data;
+  if (!isWhole) return { position: undefined, why: 'the copy before was not finished', isUnreadable: false };
+  const ledger = new GapLedger(gaps.map(([from, to]) => ({ from, to, sinceMs: readAtMs })));
+  return { position: { high, ledger, anchor, asOfMs } };
+}
+
+/** @returns undefined where it is none */
+function jsonOf(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(Buffer.from(bytes).toString());
+  } catch {
+    return undefined;
+  }
 }

@@ -103,11 +103,30 @@ function anchorAmong(rows: readonly NewIdRow[]): Anchor | undefined {
   return { streamId: id, roomId, type, stateKey, eventId };
 }
 
-/** What has appeared of these gaps, ascending, some of it perhaps twice: all of it, unless it is very much. */
-export async function filledIds(connection: Connection, gaps: readonly Gap[]): Promise<number[]> {
-  if (gaps.length === 0) return [];
+export interface FilledIds {
+  /** Ascending, some of them perhaps twice. */
+  readonly ids: readonly number[];
+  /** Whether that is all. Else looking for the rest finds more. */
+  readonly isAll: boolean;
+}
+
+/** What has appeared of these gaps, as far as one poll goes. @param gaps ascending */
+export async function filledIds(connection: Connection, gaps: readonly Gap[]): Promise<FilledIds> {
+  if (gaps.length === 0) return { ids: [], isAll: true };
   const values = [gaps.map(({ from }) => from), gaps.map(({ to }) => to), idsPerGapMax, idsInGapsMax];
-  return ascending(await connection.query<{ id: number }>(gapIdsQuery, values, 'ids in gaps'));
+  const ids = ascending(await connection.query<{ id: number }>(gapIdsQuery, values, 'ids in gaps'));
+  return { ids, isAll: ids.length < idsInGapsMax && !mayHaveMore(gaps, ids) };
+}
+
+/** Whether a table may have had more ids of one of these gaps than are read at once. Both ascend. */
+function mayHaveMore(gaps: readonly Gap[], ids: readonly number[]): boolean {
+  let at = 0;
+  return gaps.some(({ from, to }) => {
+    while (at < ids.length && ids[at] < from) at += 1;
+    const first = at;
+    while (at < ids.length && ids[at] <= to) at += 1;
+    return at - first >= idsPerGapMax && to - from >= idsPerGapMax;
+  });
 }
 
 function ascending(rows: readonly { readonly id: number }[]): number[] {

@@ -19,7 +19,7 @@ import { filledIds, newIds } from './stream.js';
 export interface Poll {
   /** How far the stream has been read once the changes are made. */
   readonly position: Position;
-  /** Whether that is to its end. */
+  /** Whether that is to its end: all that is visible above the position, and in the gaps that were looked for. */
   readonly isAtEnd: boolean;
   /** What holds of those that were touched, in pieces; undefined where nobody was. */
   readonly changes: AsyncIterable<Change[]> | undefined;
@@ -56,22 +56,24 @@ export class Tail {
     const filled = await filledIds(this.#connection, due);
     const fresh = await newIds(this.#connection, high, anchor);
     if (!fresh.isSame) return undefined;
+    if (!filled.isAll) this.lookForAll();
+    const isAtEnd = fresh.isAtEnd && filled.isAll;
     const { ledger: next, dropped } = ledger
-      .without(filled)
+      .without(filled.ids)
       .extended(high + 1, fresh.upTo, fresh.ids, nowMs)
       .bounded();
     // An id that was missing is read whatever it was for: of an id that is visible, all that it touched is.
-    const hasTouched = fresh.anchor !== undefined || filled.length > 0;
+    const hasTouched = fresh.anchor !== undefined || filled.ids.length > 0;
     return {
       position: {
         high: fresh.upTo,
         ledger: next,
         anchor: fresh.anchor ?? anchor,
-        asOfMs: fresh.isAtEnd ? beganAtMs : asOfMs,
+        asOfMs: isAtEnd ? beganAtMs : asOfMs,
       },
-      isAtEnd: fresh.isAtEnd,
+      isAtEnd,
       changes: hasTouched
-        ? this.#connection.copyMemberships(touchedMemberships(high, fresh.upTo, distinct(filled)))
+        ? this.#connection.copyMemberships(touchedMemberships(high, fresh.upTo, distinct(filled.ids)))
         : undefined,
       gapsDropped: dropped,
     };
