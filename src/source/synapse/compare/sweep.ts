@@ -2,7 +2,7 @@
  * Looks for rooms that have members in the index and none in the database: purged ones, of which no change tells. It comes when a
  * purge was heard of, too (purge-watch.ts, Redis).
  *
- * Cost: a pass over the users of the index, an index look-up for each room in PostgreSQL, which works an eighth of the time.
+ * Cost: a count of the members of each room in the index, an index look-up for each room in PostgreSQL, which works an eighth of the time.
  */
 import type { ReconcileFigures } from '../feed-figures.js';
 import { roomsPerQuery } from '../bounds.js';
