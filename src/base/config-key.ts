@@ -10,8 +10,13 @@ export interface KeyText {
   /** Completes the sentence "KEY must be ...". */
   readonly takes: string;
   readonly description: string;
-  /** Values of such keys never show in a fault; or as this function shows them, which says undefined where it cannot tell. */
-  readonly secret?: true | ((text: string) => string | undefined);
+  /** Values of such keys never show in a fault. */
+  readonly secret?: boolean;
+  /**
+   * What a wrong value is, more exactly than its kind, and without what is secret in it; undefined where there is no more to say.
+   * @param inner where in the value the fault lies
+   */
+  readonly seen?: (value: unknown, inner: readonly PropertyKey[]) => string | undefined;
 }
 
 export function key<Schema extends z.ZodType>(schema: Schema, text: KeyText): Schema {

@@ -12,7 +12,7 @@ import { readText, readYaml, type YamlFile } from './config-file.js';
 import { didYouMean } from './did-you-mean.js';
 import { type ConfiguredSources, sourceOptions, sourceSecrets } from '../source/sources.js';
 import { type Env, isMap, overlayEnvironment, setIn } from './environment.js';
-import { childrenAt, configFileVariable, type Key, keyAt, keys } from './keys.js';
+import { childrenAt, configFileVariable, keyAt, keys } from './keys.js';
 import { type ConfigFile, type logLevels, schema, staticTokensSchema, staticTokensTakes } from './schema.js';
 
 export interface Address {
@@ -155,19 +155,14 @@ function faultsOf(issue: z.core.$ZodIssue, root: unknown, placeOf: PlaceOf): str
   if (key === undefined) return [`${placeOf([])}: ${issue.message}`];
   const value = valueIn(root, key.path);
   if (value === undefined) return [`${placeOf(key.path)}: ${key.name} is missing; it must be ${key.takes}`];
-  return [`${placeOf(issue.path)}: ${key.name} must be ${key.takes}, but is ${seenOf(key, value)}`];
+  const seen =
+    key.seen?.(value, issue.path.slice(key.path.length)) ??
+    (key.secret === true || typeof value === 'object' ? shapeOf(value) : JSON.stringify(value));
+  return [`${placeOf(issue.path)}: ${key.name} must be ${key.takes}, but is ${seen}`];
 }
 
 function valueIn(root: unknown, path: readonly string[]): unknown {
   return path.reduce<unknown>((inner, name) => (isMap(inner) ? inner[name] : undefined), root);
-}
-
-function seenOf({ secret }: Key, value: unknown): string {
-  if (typeof secret === 'function' && typeof value === 'string') {
-    const shown = secret(value);
-    return shown === undefined ? shapeOf(value) : JSON.stringify(shown);
-  }
-  return secret !== undefined || typeof value === 'object' ? shapeOf(value) : JSON.stringify(value);
 }
 
 function unknownKeyFault(above: readonly string[], unknown: string): string {
@@ -218,16 +213,19 @@ function readSecrets(data: ConfigFile, folder: string, placeOf: PlaceOf, faults:
     }
   };
 
-  /** A line of text. */
-  const readLine = (file: string, name: string): string =>
-    readText(file, fixOf(name)).replace(/[\r\n]+$/, '');
+  /** A line of text. @param what it is, for the fault of an empty file */
+  const readLine = (file: string, name: string, what: string): string => {
+    const line = readText(file, fixOf(name)).replace(/[\r\n]+$/, '');
+    if (line === '') throw new ConfigError([`${file}: it is empty, and must hold the ${what}`]);
+    return line;
+  };
 
   const serviceToken = fromFile(
     ['service_token'],
     data.service_token !== undefined,
     data.service_token_file,
     (file, name) => {
-      const token = readLine(file, name);
+      const token = readLine(file, name, 'service token');
       if (!schema.shape.service_token.safeParse(token).success) {
         throw new ConfigError([`${file}: it must hold ${keyAt(['service_token'])?.takes}`]);
       }
@@ -253,12 +251,9 @@ function readSecrets(data: ConfigFile, folder: string, placeOf: PlaceOf, faults:
     const file = valueIn(source, [...path.slice(0, -1), `${last}_file`]);
     if (typeof file !== 'string') continue;
     const isGiven = valueIn(source, path) !== undefined;
-    const text = fromFile(['source', ...path], isGiven, file, (name, key) => {
-      const line = readLine(name, key);
-      if (line === '')
-        throw new ConfigError([`${name}: it is empty, and must hold the ${last.replaceAll('_', ' ')}`]);
-      return line;
-    });
+    const text = fromFile(['source', ...path], isGiven, file, (name, key) =>
+      readLine(name, key, last.replaceAll('_', ' ')),
+    );
     if (text !== undefined) setIn(source, path, text);
   }
 

@@ -14,7 +14,7 @@ import {
 } from '../../base/config-key.js';
 import type { SourceOptions } from '../source-kind.js';
 import type { PostgresOptions } from './database/connection.js';
-import { isPostgresUrl, withoutPassword } from './database/postgres-url.js';
+import { isPostgresUrl, postgresUrlSeen } from './database/postgres-url.js';
 import type { RedisOptions } from './redis-wake.js';
 
 export interface SynapseOptions extends SourceOptions {
@@ -48,7 +48,8 @@ const synapse = z.strictObject({
       description:
         "Synapse's database, as the role that `mutual-rooms grants` makes. Straight to the server: a pooler that spreads " +
         'statements over replicas loses changes.',
-      secret: withoutPassword,
+      secret: true,
+      seen: postgresUrlSeen,
     },
   ),
   server_name: key(z.string().min(1).max(255), {

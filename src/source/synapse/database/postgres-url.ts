@@ -9,14 +9,17 @@ const parts = /^((?:[a-z][a-z\d+.-]*:\/\/)?)((?:.*@)?)([^@]*)$/is;
 
 const place = /^[\w.[\]:%-]*(:\d*)?(\/[\w.%-]*)?$/;
 
+/** What a wrong one is, without its password; undefined where that cannot be told from the rest, and for what is no text. */
+export function postgresUrlSeen(value: unknown): string | undefined {
+  const shown = typeof value === 'string' && value !== '' ? withoutPassword(value) : undefined;
+  return shown === undefined ? undefined : JSON.stringify(shown);
+}
+
 /**
- * A URL that may be wrong, without its password.
- *
  * The last @ ends who logs in: often it is a password with an @, a slash or a question mark in it that makes a URL wrong. Parameters
  * may hold a password too, and so may a text of any other form.
- * @returns undefined where it cannot be told from the rest
  */
-export function withoutPassword(text: string): string | undefined {
+function withoutPassword(text: string): string | undefined {
   const [, scheme = '', login = '', rest = ''] = parts.exec(text) ?? [];
   if (!place.test(rest) || /[?&]password=/i.test(text)) return undefined;
   // Without an @, what follows a colon is a port, or a password whose host was forgotten.
