@@ -389,7 +389,7 @@ describe('secrets in files', () => {
         '(relative paths start at the configuration file)',
     );
     expect(faultsOf(() => load(`${tokens}service_token_file: empty`))).toContain(
-      '/empty: it must hold a text',
+      '/empty: it is empty, and must hold the service token',
     );
     expect(faultsOf(() => load('auth: { static_tokens_file: list.yaml }'))).toContain(
       'auth.static_tokens_file: /list.yaml: it must hold a map of access token to user ID',
