@@ -19,7 +19,7 @@ const MAY_IMPORT = {
   ingest: [...ENGINE, 'source'],
   auth: ['base'],
   metrics: ['base'],
-  config: ['base'],
+  config: ['base', 'source'],
   source: ['base'],
   http: [...ENGINE, 'ingest', 'auth', 'metrics', 'source'],
   service: SERVER,
@@ -34,6 +34,9 @@ const TOP_LEVEL_FILES = ['cli', 'index'];
 const part = (name) => (TOP_LEVEL_FILES.includes(name) ? `^src/${name}\\.ts$` : `^src/${name}/`);
 
 const KNOWN_PARTS = Object.keys(MAY_IMPORT).map(part);
+
+/** A folder of a source; formats and the demo's data are for all. */
+const SOURCE = '^src/source/(?!formats/|demo/)[^/]+/';
 
 const layers = Object.entries(MAY_IMPORT).map(([name, allowed]) => ({
   name: `${name}-imports`,
@@ -50,6 +53,50 @@ const layers = Object.entries(MAY_IMPORT).map(([name, allowed]) => ({
 module.exports = {
   forbidden: [
     ...layers,
+    {
+      name: 'a-source-is-named-in-one-place',
+      comment:
+        'Each source has a folder in src/source, which sources.ts names. Of the rest, the command that prints grants for one may look into it.',
+      severity: 'error',
+      from: { path: '^src/', pathNot: ['^src/source/sources\\.ts$', SOURCE, '^src/commands/grants\\.ts$'] },
+      to: { path: SOURCE },
+    },
+    {
+      name: 'sources-share-nothing',
+      comment: 'A source knows no other one, no sample of data, and not the list of all of them.',
+      severity: 'error',
+      from: { path: '^src/source/([^/]+)/', pathNot: ['^src/source/(formats|demo)/'] },
+      to: { path: ['^src/source/[^/]+/', '^src/source/sources\\.ts$'], pathNot: ['^src/source/$1/'] },
+    },
+    {
+      name: 'sources-are-for-who-builds',
+      comment: 'The list of sources is for the configuration, for what opens the index, and for commands.',
+      severity: 'error',
+      from: { path: '^src/', pathNot: ['config', 'service', 'commands'].map(part) },
+      to: { path: '^src/source/sources\\.ts$' },
+    },
+    {
+      name: 'config-takes-sections-of-sources',
+      comment: 'Of a source, the configuration reads its section.',
+      severity: 'error',
+      from: { path: part('config') },
+      to: { path: part('source'), pathNot: '^src/source/sources\\.ts$' },
+    },
+    {
+      name: 'synapse-database-is-the-base',
+      comment:
+        'What reads the database of Synapse knows neither who follows it, nor who compares, nor who looks for faults.',
+      severity: 'error',
+      from: { path: '^src/source/synapse/database/' },
+      to: { path: '^src/source/synapse/(?!database/)' },
+    },
+    {
+      name: 'synapse-doctor-runs-alone',
+      comment: 'The doctor reads the database without a feed, and no feed needs a doctor.',
+      severity: 'error',
+      from: { path: '^src/source/synapse/doctor/' },
+      to: { path: '^src/source/synapse/(follow|compare|feed)' },
+    },
     {
       name: 'index-takes-types-of-base',
       comment: 'src/index.ts offers types of src/base, and the error it throws.',

@@ -15,8 +15,8 @@ const OWNED_PACKAGES = [
   { name: 'piscina', owner: 'src/base/worker-thread.ts' },
   { name: 'prom-client', owner: 'src/metrics/**' },
   { name: 'undici', owner: 'src/auth/**' },
-  { name: 'pg', owner: 'src/source/synapse/connection.ts' },
-  { name: 'pg-copy-streams', owner: 'src/source/synapse/connection.ts' },
+  { name: 'pg', owner: 'src/source/synapse/database/connection.ts' },
+  { name: 'pg-copy-streams', owner: 'src/source/synapse/database/connection.ts' },
   { name: 'ioredis', owner: 'src/source/synapse/redis-wake.ts' },
   { name: 'yaml', owner: 'src/config/**' },
 ];

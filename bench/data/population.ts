@@ -17,7 +17,7 @@
  *
  * Cost: about 0.3 µs a membership, and 8 bytes a room.
  */
-import { Prng } from '../../src/source/prng.js';
+import { Prng } from '../../src/source/demo/prng.js';
 
 export const populationParameters = {
   userTail: 0.975,

@@ -6,8 +6,8 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { Client, type ClientConfig } from 'pg';
 import { to as copyTo } from 'pg-copy-streams';
-import { Connection } from '#dist/source/synapse/connection';
-import { allMemberships } from '#dist/source/synapse/memberships-query';
+import { Connection } from '#dist/source/synapse/database/connection';
+import { allMemberships } from '#dist/source/synapse/database/memberships-query';
 import { answerOrder } from '../child.js';
 
 export interface CopyLimitOrder {

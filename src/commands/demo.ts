@@ -4,7 +4,7 @@
 import type { Logger } from 'pino';
 import type { App } from '../service/app.js';
 import { autoShards, type Config } from '../config/load.js';
-import { type Community, makeCommunity } from '../source/community.js';
+import { type Community, makeCommunity } from '../source/demo/community.js';
 import { CommandError } from './command-error.js';
 import { closeOnSignal, makeLogger, start } from './serve.js';
 import type { Terminal } from './terminal.js';

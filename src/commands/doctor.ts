@@ -13,7 +13,7 @@ import { parseObject } from '../base/json-object.js';
 import { loopHeader, loopText } from '../base/loop-header.js';
 import { ConfigError } from '../config/config-error.js';
 import { type Address, type Config, type HomeserverConfig, loadConfig } from '../config/load.js';
-import { examineSynapse } from '../source/synapse/examine.js';
+import { type ConfiguredSource, configuredSource } from '../source/sources.js';
 import { examineDirectory } from '../store/data-directory.js';
 import { CommandError } from './command-error.js';
 import { serverUrl } from './server-url.js';
@@ -42,13 +42,14 @@ export async function doctor({ config: file }: DoctorOptions, terminal: Terminal
   add([memory(process.constrainedMemory())]);
   const config = readConfig(file, terminal, add);
   if (config !== undefined) {
-    add([tokenOf(config)]);
+    const source = configuredSource(config.source);
+    add([tokenOf(config, source)]);
     add(staticTokens(config));
     add(await dataDirectory(config));
     add([await port(config.listen)]);
     if (config.metrics.listen !== null) add([await port(config.metrics.listen, 'metrics.listen')]);
     if (config.homeserver !== undefined) add(await homeserver(config.homeserver));
-    if (config.source !== undefined) add(await examineSynapse(config.source.synapse));
+    if (source !== undefined) add(await source.examine());
   }
   const failures = findings.filter(({ level }) => level === 'FAIL').length;
   if (failures > 0) throw new CommandError(`${failures} of ${findings.length} checks failed`);
@@ -147,10 +148,10 @@ function readConfig(
   }
 }
 
-function tokenOf({ serviceToken, source }: Config): Finding {
+function tokenOf({ serviceToken }: Config, source: ConfiguredSource | undefined): Finding {
   const advice = 'make one with "openssl rand -hex 32"';
   if (source !== undefined && serviceToken === undefined)
-    return ok('service_token', 'none, and none is needed: memberships come from Synapse');
+    return ok('service_token', `none, and none is needed: memberships come from ${source.title}`);
   if (serviceToken === undefined) {
     return warn('service_token', `none, so memberships cannot come in over HTTP; ${advice}`);
   }

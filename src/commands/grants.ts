@@ -5,7 +5,7 @@
  */
 import { PublicError } from '../base/errors.js';
 import { type Config, loadConfig } from '../config/load.js';
-import { type GrantNames, grantsSql } from '../source/synapse/grants.js';
+import { type GrantNames, grantsSql } from '../source/synapse/database/grants.js';
 import { CommandError, exitCodes } from './command-error.js';
 import type { Terminal } from './terminal.js';
 
@@ -42,7 +42,7 @@ function sqlFor(names: GrantNames): string {
 }
 
 function loginOf({ source }: Config): { role?: string | undefined; database?: string | undefined } {
-  if (source === undefined) return {};
+  if (source?.synapse === undefined) return {};
   const { url, user, database } = source.synapse.postgres;
   if (url === undefined) return { role: user, database };
   const { username, pathname, searchParams } = new URL(url);

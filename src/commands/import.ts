@@ -6,8 +6,8 @@
  */
 import { rejectedListedMax } from '../base/limits.js';
 import { loadConfig } from '../config/load.js';
-import { type Line, readLines } from '../source/lines.js';
-import { itemOf } from '../source/ndjson.js';
+import { type Line, readLines } from '../source/formats/lines.js';
+import { itemOf } from '../source/formats/ndjson.js';
 import { CommandError, exitCodes } from './command-error.js';
 import { openInput } from './import-input.js';
 import { MembershipsClient } from './memberships-client.js';

@@ -5,7 +5,7 @@
 import { type DestinationStream, type Logger, pino } from 'pino';
 import { type App, startApp } from '../service/app.js';
 import { type Config, loadConfig } from '../config/load.js';
-import { startingText, type Starting } from '../http/served-index.js';
+import { startingText, type Starting } from '../http/backend.js';
 import { exitCodes, listenFault } from './command-error.js';
 import { watchedBar, type ProgressBar } from './progress-bar.js';
 import type { Terminal } from './terminal.js';

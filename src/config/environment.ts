@@ -75,7 +75,7 @@ function unknownVariables(env: Env): string[] {
   );
 }
 
-function setIn(map: Record<string, unknown>, path: readonly string[], value: unknown): void {
+export function setIn(map: Record<string, unknown>, path: readonly string[], value: unknown): void {
   let inner = map;
   for (const name of path.slice(0, -1)) {
     const next = inner[name];

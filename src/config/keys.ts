@@ -4,7 +4,8 @@
  * Cost: the schema is walked once, when this file is loaded.
  */
 import { z } from 'zod';
-import { type KeyText, schema } from './schema.js';
+import type { KeyText } from '../base/config-key.js';
+import { schema } from './schema.js';
 
 export const envPrefix = 'MUTUAL_ROOMS_';
 

@@ -11,16 +11,10 @@ import { isObject as isMap } from '../base/json-object.js';
 import { ConfigError } from './config-error.js';
 import { readText, readYaml, type YamlFile } from './config-file.js';
 import { didYouMean } from './did-you-mean.js';
-import { type Env, overlayEnvironment } from './environment.js';
+import { type ConfiguredSources, sourceOptions, sourceSecrets } from '../source/sources.js';
+import { type Env, overlayEnvironment, setIn } from './environment.js';
 import { childrenAt, configFileVariable, keyAt, keys } from './keys.js';
-import {
-  type ConfigFile,
-  durationMs,
-  type logLevels,
-  schema,
-  staticTokensSchema,
-  staticTokensTakes,
-} from './schema.js';
+import { type ConfigFile, type logLevels, schema, staticTokensSchema, staticTokensTakes } from './schema.js';
 
 export interface Address {
   readonly host: string;
@@ -38,34 +32,6 @@ export interface HomeserverConfig {
   };
 }
 
-/** Synapse's PostgreSQL, and how it is followed. */
-export interface SynapseConfig {
-  /** A URL, or its parts; a URL may come without its password. */
-  readonly postgres: {
-    readonly url?: string | undefined;
-    readonly host?: string | undefined;
-    readonly port?: number | undefined;
-    readonly user?: string | undefined;
-    readonly database?: string | undefined;
-    readonly password?: string | undefined;
-    readonly tls?: boolean | undefined;
-  };
-  readonly serverName: string;
-  readonly pollIntervalMs: number;
-  /** `null` is never, here and below. */
-  readonly reconcileIntervalMs: number | null;
-  readonly sweepIntervalMs: number | null;
-  readonly staleAfterMs: number | null;
-  readonly redis?:
-    | {
-        readonly host: string;
-        readonly port: number;
-        readonly user?: string | undefined;
-        readonly password?: string | undefined;
-      }
-    | undefined;
-}
-
 /** The configuration as the rest of the server reads it: checked, complete, paths absolute, secrets read. */
 export interface Config {
   readonly listen: Address;
@@ -78,7 +44,7 @@ export interface Config {
     readonly compactAtWaste: number | null;
   };
   /** Absent: memberships come through the service API, or stay as they are. */
-  readonly source?: { readonly synapse: SynapseConfig } | undefined;
+  readonly source?: ConfiguredSources | undefined;
   /** 0 is inline; `auto` is already a number. */
   readonly shards: number;
   readonly pageSize: number;
@@ -159,8 +125,8 @@ export function autoShards(cores: number = availableParallelism()): number {
 interface Secrets {
   readonly staticTokens: ReadonlyMap<string, string>;
   readonly serviceToken: string | undefined;
-  readonly postgresPassword: string | undefined;
-  readonly redisPassword: string | undefined;
+  /** What `source` says, with what it has in files. */
+  readonly source: ConfigFile['source'];
 }
 
 type PlaceOf = (path: readonly PropertyKey[]) => string;
@@ -188,10 +154,16 @@ function faultsOf(issue: z.core.$ZodIssue, root: unknown, placeOf: PlaceOf): str
   const key = keyAt(issue.path);
   // Only the top of the file has no key, and that it is a map was seen before.
   if (key === undefined) return [`${placeOf([])}: ${issue.message}`];
-  const value = key.path.reduce<unknown>((inner, name) => (isMap(inner) ? inner[name] : undefined), root);
+  const value = valueIn(root, key.path);
   if (value === undefined) return [`${placeOf(key.path)}: ${key.name} is missing; it must be ${key.takes}`];
-  const seen = key.secret === true || typeof value === 'object' ? shapeOf(value) : JSON.stringify(value);
+  const seen =
+    key.seen?.(value, issue.path.slice(key.path.length)) ??
+    (key.secret === true || typeof value === 'object' ? shapeOf(value) : JSON.stringify(value));
   return [`${placeOf(issue.path)}: ${key.name} must be ${key.takes}, but is ${seen}`];
+}
+
+function valueIn(root: unknown, path: readonly string[]): unknown {
+  return path.reduce<unknown>((inner, name) => (isMap(inner) ? inner[name] : undefined), root);
 }
 
 function unknownKeyFault(above: readonly string[], unknown: string): string {
@@ -242,13 +214,11 @@ function readSecrets(data: ConfigFile, folder: string, placeOf: PlaceOf, faults:
     }
   };
 
-  /** A line of text. */
-  const readLine = (file: string, name: string): string =>
-    readText(file, fixOf(name)).replace(/[\r\n]+$/, '');
-  const readPassword = (file: string, name: string): string => {
-    const password = readLine(file, name);
-    if (password === '') throw new ConfigError([`${file}: it is empty, and must hold the password`]);
-    return password;
+  /** A line of text. @param what it is, for the fault of an empty file */
+  const readLine = (file: string, name: string, what: string): string => {
+    const line = readText(file, fixOf(name)).replace(/[\r\n]+$/, '');
+    if (line === '') throw new ConfigError([`${file}: it is empty, and must hold the ${what}`]);
+    return line;
   };
 
   const serviceToken = fromFile(
@@ -256,7 +226,7 @@ function readSecrets(data: ConfigFile, folder: string, placeOf: PlaceOf, faults:
     data.service_token !== undefined,
     data.service_token_file,
     (file, name) => {
-      const token = readLine(file, name);
+      const token = readLine(file, name, 'service token');
       if (!schema.shape.service_token.safeParse(token).success) {
         throw new ConfigError([`${file}: it must hold ${keyAt(['service_token'])?.takes}`]);
       }
@@ -276,59 +246,27 @@ function readSecrets(data: ConfigFile, folder: string, placeOf: PlaceOf, faults:
     },
   );
 
-  const { synapse } = data.source;
-  const postgres = typeof synapse?.postgres === 'object' ? synapse.postgres : undefined;
-  const postgresPassword = fromFile(
-    ['source', 'synapse', 'postgres', 'password'],
-    postgres?.password !== undefined,
-    postgres?.password_file,
-    readPassword,
-  );
-  const redisPassword = fromFile(
-    ['source', 'synapse', 'redis', 'password'],
-    synapse?.redis?.password !== undefined,
-    synapse?.redis?.password_file,
-    readPassword,
-  );
+  const source: ConfigFile['source'] = structuredClone(data.source);
+  for (const path of sourceSecrets) {
+    const last = path[path.length - 1];
+    const file = valueIn(source, [...path.slice(0, -1), `${last}_file`]);
+    if (typeof file !== 'string') continue;
+    const isGiven = valueIn(source, path) !== undefined;
+    const text = fromFile(['source', ...path], isGiven, file, (name, key) =>
+      readLine(name, key, last.replaceAll('_', ' ')),
+    );
+    if (text !== undefined) setIn(source, path, text);
+  }
 
   return {
     serviceToken: data.service_token ?? serviceToken,
-    postgresPassword: postgres?.password ?? postgresPassword,
-    redisPassword: synapse?.redis?.password ?? redisPassword,
+    source,
     staticTokens: new Map(Object.entries(tokens ?? tokensFromFile ?? {})),
   };
 }
 
-function synapseOf(
-  data: ConfigFile,
-  { postgresPassword, redisPassword }: Secrets,
-): SynapseConfig | undefined {
-  const { synapse } = data.source;
-  if (synapse === undefined) return undefined;
-  const { postgres, redis } = synapse;
-  const { host, port, user, database, tls } = typeof postgres === 'string' ? {} : postgres;
-  return {
-    postgres:
-      typeof postgres === 'string'
-        ? { url: postgres }
-        : { host, port, user, database, tls, password: postgresPassword },
-    serverName: synapse.server_name,
-    pollIntervalMs: durationMs(synapse.poll_interval) ?? 0,
-    reconcileIntervalMs: msOrNull(synapse.reconcile_interval),
-    sweepIntervalMs: msOrNull(synapse.sweep_interval),
-    staleAfterMs: msOrNull(synapse.stale_after),
-    redis: redis && { host: redis.host, port: redis.port, user: redis.user, password: redisPassword },
-  };
-}
-
-/** Of what the schema has checked. */
-function msOrNull(duration: string | null): number | null {
-  return duration === null ? null : (durationMs(duration) ?? null);
-}
-
 function configOf(data: ConfigFile, folder: string, secrets: Secrets): Config {
   const { staticTokens, serviceToken } = secrets;
-  const synapse = synapseOf(data, secrets);
   const { homeserver, rate_limit: rateLimit } = data;
   return {
     listen: data.listen,
@@ -338,7 +276,7 @@ function configOf(data: ConfigFile, folder: string, secrets: Secrets): Config {
       recentChangesMax: data.store.recent_changes_max,
       compactAtWaste: data.store.compact_at_waste,
     },
-    source: synapse && { synapse },
+    source: sourceOptions(secrets.source),
     shards: data.shards === 'auto' ? autoShards() : data.shards,
     pageSize: data.page_size,
     homeserver: homeserver && {

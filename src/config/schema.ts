@@ -4,33 +4,15 @@
  * Invariant: every key carries a description and says what it takes (`takes`), because faults are worded with it.
  * Keys are snake_case as written in YAML; load.ts turns the result into `Config`.
  */
-import ms, { type StringValue } from 'ms';
 import { z } from 'zod';
+import { host, hostTakes, key, path, port, portTakes, secret } from '../base/config-key.js';
 import { nameBytesMax } from '../base/limits.js';
+import { sourceNames, sourceSections } from '../source/sources.js';
 
 export const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 
-/** What a key says about itself, beside its checks. */
-export interface KeyText {
-  /** Completes the sentence "KEY must be ...". */
-  readonly takes: string;
-  readonly description: string;
-  /** Values of such keys never show in a fault. */
-  readonly secret?: boolean;
-}
-
-function key<Schema extends z.ZodType>(schema: Schema, text: KeyText): Schema {
-  return schema.meta({ ...text });
-}
-
-const host = z.string().min(1).max(255).default('127.0.0.1');
-const port = z.int().min(0).max(65_535);
 const count = z.int().min(1);
-const secret = z.string().min(1).max(4096);
-const path = z.string().min(1);
 
-const hostTakes = 'a host name or IP address, such as 127.0.0.1 or "::"';
-const portTakes = 'a whole number from 0 to 65535';
 const secondsTakes = 'a number of seconds from 1 to 86400';
 
 const secondsMax = 86_400;
@@ -53,110 +35,6 @@ function isHomeserverUrl(text: string): boolean {
   const bare = url.search === '' && url.hash === '' && url.username === '' && url.password === '';
   return bare && (url.protocol === 'http:' || url.protocol === 'https:');
 }
-
-/** A length of time as people write it, in milliseconds. */
-function duration(leastMs: number, mostMs: number): z.ZodString {
-  return z.string().refine((text) => {
-    const length = durationMs(text);
-    return length !== undefined && length >= leastMs && length <= mostMs;
-  });
-}
-
-/** @returns undefined for what is none, and for a number that does not say of what */
-export function durationMs(text: string): number | undefined {
-  return /^[\d.]+ *[a-z]+$/i.test(text) ? ms(text as StringValue) : undefined;
-}
-
-function isPostgresUrl(text: string): boolean {
-  return /^postgres(ql)?:\/\//.test(text) && URL.canParse(text);
-}
-
-const dayMs = 24 * 60 * 60 * 1000;
-
-const synapse = z.strictObject({
-  postgres: key(
-    z.union([
-      z.string().refine(isPostgresUrl),
-      z.strictObject({
-        host: z.string().min(1).optional(),
-        port: port.optional(),
-        user: z.string().min(1).optional(),
-        database: z.string().min(1).optional(),
-        password: secret.optional(),
-        password_file: path.optional(),
-        tls: z.boolean().optional(),
-      }),
-    ]),
-    {
-      takes:
-        'a URL such as postgres://mutual_rooms@127.0.0.1/synapse, or a map with host, port, user, database, ' +
-        'password or password_file, and tls (true or false)',
-      description:
-        "Synapse's database, as the role that `mutual-rooms grants` makes. Straight to the server: a pooler that spreads " +
-        'statements over replicas loses changes.',
-      secret: true,
-    },
-  ),
-  server_name: key(z.string().min(1).max(255), {
-    takes: 'the `server_name` of the homeserver, such as example.org',
-    description: 'What the homeserver is called: its channel in Redis has this name.',
-  }),
-  poll_interval: key(duration(1, 60_000).default('50ms'), {
-    takes: 'a time from 1ms to 1m, such as 50ms',
-    description: 'How often PostgreSQL is asked what is new: an index look-up where nothing is.',
-  }),
-  reconcile_interval: key(
-    duration(1000, 30 * dayMs)
-      .nullable()
-      .default('30m'),
-    {
-      takes: 'a time from 1s to 30d, such as 30m, or null',
-      description: 'How often every room is compared with the database, by a count and a hash; null never.',
-    },
-  ),
-  sweep_interval: key(duration(1000, dayMs).nullable().default('1m'), {
-    takes: 'a time from 1s to 1d, such as 1m, or null',
-    description: 'How often rooms are looked for that were purged, which no change tells; null never.',
-  }),
-  stale_after: key(
-    duration(1000, 30 * dayMs)
-      .nullable()
-      .default(null),
-    {
-      takes: 'a time from 1s to 30d, such as 5m, or null',
-      description:
-        '`/ready` turns 503 when the database was not read up to its end for so long; questions are answered all the ' +
-        'same. null never.',
-    },
-  ),
-  redis: key(
-    z
-      .strictObject({
-        host: key(host, { takes: hostTakes, description: "Host of the homeserver's Redis." }),
-        port: key(port.default(6379), { takes: portTakes, description: 'Its port.' }),
-        user: key(z.string().min(1).optional(), {
-          takes: 'a text',
-          description: 'Who logs in there, where that is not the default user.',
-        }),
-        password: key(secret.optional(), {
-          takes: 'a text, at most 4096 characters long',
-          description: 'Password for it.',
-          secret: true,
-        }),
-        password_file: key(path.optional(), {
-          takes: 'a path',
-          description: 'File that holds `password`, instead of it; newlines at its end are trimmed.',
-        }),
-      })
-      .optional(),
-    {
-      takes: 'a map with host, port, user, password or password_file',
-      description:
-        "Where Synapse's workers tell each other of changes: it wakes the feed before the next poll. Optional, and never " +
-        'believed.',
-    },
-  ),
-});
 
 export const schema = z.strictObject({
   listen: key(
@@ -226,15 +104,11 @@ export const schema = z.strictObject({
   ),
   source: key(
     z
-      .strictObject({
-        synapse: key(synapse.optional(), {
-          takes: 'a map with postgres, server_name and what else the table names',
-          description: "Memberships are read from Synapse's PostgreSQL, and followed there.",
-        }),
-      })
+      .strictObject(sourceSections)
+      .refine((sections) => Object.values(sections).filter((each) => each !== undefined).length <= 1)
       .prefault({}),
     {
-      takes: 'a map with synapse',
+      takes: `a map with ${sourceNames.join(' or ')}`,
       description: 'Where memberships come from. With a source, `/_mutual_rooms/v1/memberships` takes none.',
     },
   ),

@@ -102,11 +102,13 @@ function usedOf(loaded: readonly LoadedSets[]): number {
   return used;
 }
 
-/** The progress of several parts as one. */
+/** The progress of several parts as one. Told once each has said how much it has to do, so that it never goes back. */
 function progressOfParts(count: number, onProgress: Progress): (part: number) => Progress {
-  const parts = Array.from({ length: count }, () => ({ done: 0, total: 0 }));
+  const parts: ({ done: number; total: number } | undefined)[] = new Array(count).fill(undefined);
   return (part) => (done, total) => {
     parts[part] = { done, total };
-    onProgress(sumOf(parts.map((each) => each.done)), sumOf(parts.map((each) => each.total)));
+    const told = parts.filter((each) => each !== undefined);
+    if (told.length < count) return;
+    onProgress(sumOf(told.map((each) => each.done)), sumOf(told.map((each) => each.total)));
   };
 }

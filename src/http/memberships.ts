@@ -11,12 +11,12 @@ import type { Change } from '../base/change.js';
 import { MatrixError } from '../base/matrix-error.js';
 import { rejectedListedMax } from '../base/limits.js';
 import type { Metrics } from '../metrics/metrics.js';
-import { readMsgpack } from '../source/msgpack.js';
-import { readNdjson } from '../source/ndjson.js';
+import { readMsgpack } from '../source/formats/msgpack.js';
+import { readNdjson } from '../source/formats/ndjson.js';
 import { findBearerToken } from './access-token.js';
 import { RequestAborted } from './errors.js';
 import { sendJson } from './json.js';
-import type { IndexInService } from './served-index.js';
+import type { Backend } from './backend.js';
 
 const membershipsPath = '/_mutual_rooms/v1/memberships';
 
@@ -26,7 +26,7 @@ const readers = new Map([
 ]);
 
 export interface MembershipsDeps {
-  readonly service: IndexInService;
+  readonly service: Backend;
   readonly metrics: Metrics;
   readonly serviceToken: string;
   readonly bodyBytesMax: number;

@@ -18,7 +18,7 @@ import { roomsPerPageMax } from '../base/limits.js';
 import { accessTokenOf, credentialsOf } from './access-token.js';
 import { sendJsonBytes } from './json.js';
 import type { RateLimit } from './rate-limit.js';
-import type { IndexInService } from './served-index.js';
+import type { Backend } from './backend.js';
 import { checkUserId } from './user-id.js';
 
 const unstablePrefix = '/_matrix/client/unstable/uk.half-shot.msc2666/user';
@@ -27,7 +27,7 @@ const unstablePrefix = '/_matrix/client/unstable/uk.half-shot.msc2666/user';
 const tokenPurpose = 'mutual_rooms';
 
 export interface MutualRoomsDeps {
-  readonly service: IndexInService;
+  readonly service: Backend;
   readonly authenticator: Authenticator;
   /** Undefined: no limit. */
   readonly rateLimit: RateLimit | undefined;

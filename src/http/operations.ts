@@ -6,14 +6,10 @@ import { MatrixError } from '../base/matrix-error.js';
 import type { Metrics } from '../metrics/metrics.js';
 import { errorBody, setRetryAfter } from './errors.js';
 import { sendJson } from './json.js';
-import { startingText, type IndexInService } from './served-index.js';
+import { startingText, type Backend } from './backend.js';
 
 /** @param staleAfterMs when a source that was not read to its end makes the server not ready; null never */
-export function addHealth(
-  app: FastifyInstance,
-  service: IndexInService,
-  staleAfterMs: number | null = null,
-): void {
+export function addHealth(app: FastifyInstance, service: Backend, staleAfterMs: number | null = null): void {
   app.get('/health', { config: { endpoint: 'health' } }, async (_request, reply) => {
     return sendJson(reply, { status: 'alive' });
   });
@@ -57,33 +53,16 @@ export function addHealth(
 }
 
 /** What is known of the source, in the words of JSON. */
-function sourceBody({ source }: IndexInService): { source?: object } {
+function sourceBody({ source }: Backend): { source?: object } {
   if (source === undefined) return {};
-  const { kind, state, ageSeconds, position, lastError, reconciled, redisUp, ...counts } = source.status;
+  const { kind, state, ageSeconds, failures, lastError, details } = source.status;
   return {
     source: {
       kind,
       state,
       age_seconds: Number.isFinite(ageSeconds) ? ageSeconds : null,
-      position,
-      gaps_open: counts.gapsOpen,
-      gaps_retired: counts.gapsRetired,
-      rows_read: counts.rowsRead,
-      changes_made: counts.changesMade,
-      copies: counts.copies,
-      failures: counts.failures,
-      reconcile: {
-        runs: reconciled.runs,
-        sweeps: reconciled.sweeps,
-        rooms_compared: reconciled.roomsCompared,
-        rooms_skipped: reconciled.roomsSkipped,
-        rooms_purged: reconciled.roomsPurged,
-        rooms_drifted: reconciled.roomsDrifted,
-        memberships_repaired: reconciled.membershipsRepaired,
-        last_at: reconciled.last === undefined ? null : new Date(reconciled.last.atMs).toISOString(),
-        last_seconds: reconciled.last?.seconds ?? null,
-      },
-      ...(redisUp === undefined ? {} : { redis_up: redisUp }),
+      failures,
+      ...details,
       last_error: lastError?.message ?? null,
       last_error_at: lastError === undefined ? null : new Date(lastError.atMs).toISOString(),
     },

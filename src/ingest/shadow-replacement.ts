@@ -12,7 +12,7 @@ import { changesAtOnceMax, changesPerReplacementCommit, joinsPerNamesCommit } fr
 import type { Engine } from '../engine/engine.js';
 import { numberChanges } from '../engine/numbering.js';
 import type { Shadow } from '../engine/shadow.js';
-import type { Replaced, Replacement } from '../source/fed-index.js';
+import type { Replaced, Replacement } from '../source/destination.js';
 import { changeCount, joinCount, wordsPerChange } from '../log/changes.js';
 import { WordList } from '../log/word-list.js';
 import type { Ingest } from './ingest.js';

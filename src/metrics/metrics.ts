@@ -5,6 +5,7 @@
  * Cost: about a microsecond a request; children of labelled metrics are looked up once and kept.
  */
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
+import type { Metric } from '../base/metric.js';
 
 /** What the gauges read when they are scraped. */
 export interface Gauges {
@@ -25,112 +26,6 @@ export interface AdmissionGauges {
   readonly requestsPipelined: number;
   readonly answerBytesWaiting: number;
 }
-
-/** The same of a source that feeds the index; counts are since the start of the process. */
-export interface SourceGauges {
-  readonly state: string;
-  readonly ageSeconds: number;
-  readonly position: number;
-  readonly gapsOpen: number;
-  readonly gapsRetired: number;
-  readonly rowsRead: number;
-  readonly changesMade: number;
-  readonly copies: number;
-  readonly failures: number;
-  readonly redisUp: boolean | undefined;
-  readonly reconciled: {
-    readonly runs: number;
-    readonly sweeps: number;
-    readonly roomsCompared: number;
-    readonly roomsSkipped: number;
-    readonly roomsPurged: number;
-    readonly roomsDrifted: number;
-    readonly membershipsRepaired: number;
-    readonly last: { readonly atMs: number } | undefined;
-  };
-}
-
-type OfSource = readonly (readonly [name: string, help: string, (from: SourceGauges) => number])[];
-
-const sourceGauges: OfSource = [
-  [
-    'mutual_rooms_source_up',
-    '1 while changes are followed, caught up with, or copied; 0 while the database cannot be read, or what it says not kept.',
-    ({ state }) => (state === 'disconnected' || state === 'connecting' ? 0 : 1),
-  ],
-  [
-    'mutual_rooms_source_redis_up',
-    '1 while Redis is listened to; 0 while it is not, or none is configured.',
-    ({ redisUp }) => (redisUp === true ? 1 : 0),
-  ],
-  [
-    'mutual_rooms_source_age_seconds',
-    'Since the source was last read up to its end: what is newer may be missing. +Inf before the first time. How far a hot standby is behind its primary is not in it.',
-    ({ ageSeconds }) => ageSeconds,
-  ],
-  ['mutual_rooms_source_position', 'The highest stream id that was read.', ({ position }) => position],
-  [
-    'mutual_rooms_source_gaps_open',
-    'Stream ids below it that have not appeared yet. A few for a moment: normal. Many for long: a writer died, or hangs.',
-    ({ gapsOpen }) => gapsOpen,
-  ],
-  [
-    'mutual_rooms_source_reconciled_timestamp_seconds',
-    'When the last reconciliation ended, in seconds since 1970; 0 before the first one.',
-    ({ reconciled }) => (reconciled.last?.atMs ?? 0) / 1000,
-  ],
-];
-
-const sourceCounters: OfSource = [
-  [
-    'mutual_rooms_source_gaps_retired_total',
-    'Stream ids that never appeared, and are not looked for any more.',
-    ({ gapsRetired }) => gapsRetired,
-  ],
-  ['mutual_rooms_source_rows_read_total', 'Rows that were read from the source.', ({ rowsRead }) => rowsRead],
-  [
-    'mutual_rooms_source_changes_total',
-    'Memberships that changed by what the source told, copies left out.',
-    ({ changesMade }) => changesMade,
-  ],
-  ['mutual_rooms_source_copies_total', 'How often all memberships were copied.', ({ copies }) => copies],
-  [
-    'mutual_rooms_source_failures_total',
-    'How often the connection was lost, or something else went wrong: the log says what.',
-    ({ failures }) => failures,
-  ],
-  [
-    'mutual_rooms_source_reconciliations_total',
-    'Comparisons of all rooms with the source.',
-    ({ reconciled }) => reconciled.runs,
-  ],
-  ['mutual_rooms_source_sweeps_total', 'Searches for purged rooms.', ({ reconciled }) => reconciled.sweeps],
-  [
-    'mutual_rooms_source_rooms_compared_total',
-    'Rooms that were compared with the source.',
-    ({ reconciled }) => reconciled.roomsCompared,
-  ],
-  [
-    'mutual_rooms_source_rooms_skipped_total',
-    'Rooms that changed during a reconciliation, and so were not compared in it.',
-    ({ reconciled }) => reconciled.roomsSkipped,
-  ],
-  [
-    'mutual_rooms_source_rooms_purged_total',
-    'Rooms that a sweep found purged.',
-    ({ reconciled }) => reconciled.roomsPurged,
-  ],
-  [
-    'mutual_rooms_source_rooms_drifted_total',
-    'Rooms in which the index was not what the source has. Purges found by a reconciliation count; anything else should not be.',
-    ({ reconciled }) => reconciled.roomsDrifted,
-  ],
-  [
-    'mutual_rooms_source_memberships_repaired_total',
-    'Memberships that were put right in those rooms.',
-    ({ reconciled }) => reconciled.membershipsRepaired,
-  ],
-];
 
 interface RequestChildren {
   readonly count: { inc(): void };
@@ -328,21 +223,21 @@ export class Metrics {
     };
   }
 
-  /** Registers the gauges of a source that feeds the index. */
-  watchSource(source: { readonly status: SourceGauges }): void {
+  /** Registers figures that are read when they are scraped. */
+  watchMetrics(metrics: readonly Metric[]): void {
     const registers = [this.#registry];
-    for (const [name, help, read] of sourceGauges)
-      new Gauge({ name, help, registers, collect: sumInto(() => read(source.status)) });
-    for (const [name, help, read] of sourceCounters) {
-      new Counter({
-        name,
-        help,
-        registers,
-        collect(): void {
-          this.reset();
-          this.inc(read(source.status));
-        },
-      });
+    for (const { name, help, kind, read } of metrics) {
+      if (kind === 'gauge') new Gauge({ name, help, registers, collect: sumInto(read) });
+      else
+        new Counter({
+          name,
+          help,
+          registers,
+          collect(): void {
+            this.reset();
+            this.inc(read());
+          },
+        });
     }
   }
 

@@ -1,5 +1,5 @@
 /**
- * With opened-index.ts the only place that constructs: index, authenticator, HTTP, in this order, and closes in the reverse
+ * With index-lifecycle.ts the only place that constructs: index, authenticator, HTTP, in this order, and closes in the reverse
  * one. Everything else is given what it needs. HTTP listens before the index is loaded, and says until then how far it is.
  */
 import type { AddressInfo } from 'node:net';
@@ -16,11 +16,13 @@ import { addMemberships } from '../http/memberships.js';
 import { addMutualRooms } from '../http/mutual-rooms.js';
 import { addHealth, addMetrics } from '../http/operations.js';
 import { RateLimit } from '../http/rate-limit.js';
-import { IndexInService, type Starting } from '../http/served-index.js';
+import type { Starting } from '../http/backend.js';
 import { createServer } from '../http/server.js';
 import { addVersions } from '../http/versions.js';
 import { Metrics } from '../metrics/metrics.js';
-import { OpenedIndex } from './opened-index.js';
+import { configuredSource } from '../source/sources.js';
+import { IndexLifecycle } from './index-lifecycle.js';
+import { StartingBackend } from './starting-backend.js';
 
 export interface App {
   /** Where it listens. */
@@ -60,8 +62,9 @@ export async function startApp(
     for (const result of results) if (result.status === 'rejected') throw result.reason;
   };
   try {
-    const service = new IndexInService();
-    const index = new OpenedIndex(config, service, { metrics, logger, onStarting });
+    const service = new StartingBackend();
+    const source = configuredSource(config.source);
+    const index = new IndexLifecycle(config, source, service, { metrics, logger, onStarting });
     opened.push(index);
 
     const homeserver = config.homeserver === undefined ? undefined : new Homeserver(config.homeserver.url);
@@ -95,7 +98,7 @@ export async function startApp(
           : (credentials) => homeserver.versions(isOurs(credentials?.accessToken) ? undefined : credentials),
       advertiseV119: config.versions.advertiseV119,
     });
-    addHealth(server, service, config.source?.synapse.staleAfterMs ?? null);
+    addHealth(server, service, source?.staleAfterMs ?? null);
     if (config.serviceToken !== undefined) {
       addMemberships(server, {
         service,
@@ -118,7 +121,7 @@ export async function startApp(
     // Whoever awaits it hears of it.
     ready.catch(() => undefined);
     // Without a store there is nothing to wait for.
-    if (config.dataDir === null && config.source === undefined) await ready;
+    if (config.dataDir === null && source === undefined) await ready;
     return {
       url,
       ready,

@@ -6,7 +6,7 @@ import { pino } from 'pino';
 import { expect, onTestFinished, test } from 'vitest';
 import { startApp } from '../../src/service/app.js';
 import { unusedNamesMin } from '../../src/base/limits.js';
-import type { Starting } from '../../src/http/served-index.js';
+import type { Starting } from '../../src/http/backend.js';
 import { ServerUnderTest, alice, bob, stablePath, testConfig } from '../http/server-under-test.js';
 
 const rooms = Array.from({ length: 40 }, (_, index) => `!room${index}:hs.example`);

@@ -9,7 +9,7 @@ import { pino } from 'pino';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { startApp } from '../../src/service/app.js';
 import type { Config } from '../../src/config/load.js';
-import type { Starting } from '../../src/http/served-index.js';
+import type { Starting } from '../../src/http/backend.js';
 import {
   ServerUnderTest,
   alice,

@@ -12,7 +12,7 @@ import { promisify } from 'node:util';
 import { Client } from 'pg';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { run } from '../../src/commands/program.js';
-import { grantsSql } from '../../src/source/synapse/grants.js';
+import { grantsSql } from '../../src/source/synapse/database/grants.js';
 import { fakeTerminal } from '../commands/fake-terminal.js';
 import { findProgram, missingOf, NotInstalled } from '../servers/find-program.js';
 import { freePort } from '../servers/free-port.js';
@@ -262,6 +262,7 @@ describe.skipIf(missing !== undefined)(
           expect.stringMatching(/^ok {4}postgres_version: \d\d/),
           'ok    postgres_encoding: UTF8',
           'ok    postgres_locale: C',
+          'ok    postgres_timeouts: none',
           'ok    synapse_tables: all 11 that are read are there',
           'ok    synapse_grants: every column that is read may be read',
           'ok    synapse_rights: the role reads what is needed, and writes nothing',
@@ -302,6 +303,30 @@ describe.skipIf(missing !== undefined)(
         });
         expect(await doctor({ database })).toEqual([
           expect.stringMatching(/; no connection is left: a server takes three/),
+        ]);
+      });
+
+      test('tells of timeouts that the role has, and of those that cannot be switched off', async () => {
+        const database = await makeDatabase();
+        await postgres.query(
+          database,
+          `ALTER ROLE ${role} IN DATABASE ${database} SET statement_timeout = '30s';
+           ALTER ROLE ${role} IN DATABASE ${database} SET idle_session_timeout = '1500ms'`,
+        );
+        expect(await doctor({ database })).toContain(
+          'ok    postgres_timeouts: idle_session_timeout (1.5 s), statement_timeout (30 s); the feed switches that off on ' +
+            'its own connections',
+        );
+        // As a pooler may do that takes statements which set something for no more than what they are.
+        await postgres.query(
+          database,
+          `CREATE FUNCTION public.set_config(text, text, boolean) RETURNS text LANGUAGE sql AS 'SELECT $2';
+           ALTER ROLE ${role} IN DATABASE ${database} SET search_path = public, pg_catalog`,
+        );
+        expect(await faults({ database })).toEqual([
+          expect.stringMatching(
+            /^warn {2}postgres_timeouts: the feed cannot switch off idle_session_timeout \(1500ms\): .* not to a pooler$/,
+          ),
         ]);
       });
 

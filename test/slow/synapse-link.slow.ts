@@ -108,7 +108,7 @@ describe.skipIf(missing !== undefined)(
       await isFollowing(fed);
       const stalled = await synapse.begin({ roomId: '!stalled:x', members: { '@a:x': 'join' } });
       await synapse.write({ roomId: '!k:x', members: { '@b:x': 'join' } });
-      await vi.waitFor(() => expect(fed.feed.status.gapsOpen).toBe(1), soon);
+      await vi.waitFor(() => expect(fed.feed.figures.gapsOpen).toBe(1), soon);
       for (const how of ['cut', 'restart']) {
         clock.timeOfDayAheadMs += 25 * 60 * 60_000;
         if (how === 'cut') {
@@ -122,7 +122,7 @@ describe.skipIf(missing !== undefined)(
         await isFollowing(fed);
         // It looks for what is over every second.
         await sleep(1_500);
-        expect([how, fed.feed.status.gapsOpen]).toEqual([how, 1]);
+        expect([how, fed.feed.figures.gapsOpen]).toEqual([how, 1]);
       }
       await synapse.commit(stalled);
       await expectTruth(fed);
@@ -136,15 +136,15 @@ describe.skipIf(missing !== undefined)(
         await synapse.write({ roomId: '!kept:x', members: { '@a:x': 'join' } });
         await synapse.write({ roomId: '!purged:x', members: { '@a:x': 'join' } });
         const fed = await open({ sweepIntervalMs: 1_000, reconcileIntervalMs: 1_000 });
-        await vi.waitFor(() => expect(fed.feed.status.reconciled.sweeps).toBeGreaterThan(1), soon);
+        await vi.waitFor(() => expect(fed.feed.figures.reconciled.sweeps).toBeGreaterThan(1), soon);
         link.mute();
         await synapse.purge('!purged:x');
         await synapse.write({ roomId: '!kept:x', members: { '@b:x': 'join' } });
         await vi.waitFor(async () => expect(await fed.memberships()).toEqual(await synapse.truth()), later);
-        const { sweeps, runs } = fed.feed.status.reconciled;
+        const { sweeps, runs } = fed.feed.figures.reconciled;
         await vi.waitFor(() => {
-          expect(fed.feed.status.reconciled.sweeps).toBeGreaterThan(sweeps);
-          expect(fed.feed.status.reconciled.runs).toBeGreaterThan(runs);
+          expect(fed.feed.figures.reconciled.sweeps).toBeGreaterThan(sweeps);
+          expect(fed.feed.figures.reconciled.runs).toBeGreaterThan(runs);
         }, later);
       },
     );

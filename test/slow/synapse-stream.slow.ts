@@ -10,7 +10,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
-import { Connection } from '../../src/source/synapse/connection.js';
+import { Connection } from '../../src/source/synapse/database/connection.js';
+import { GapLedger } from '../../src/source/synapse/follow/gap-ledger.js';
+import type { Position } from '../../src/source/synapse/follow/position.js';
+import { Tail } from '../../src/source/synapse/follow/tail.js';
 import { seededRandom, type Random } from '../model/random.js';
 import { missingPostgres } from '../servers/postgres-programs.js';
 import { PostgresServer } from '../servers/postgres-server.js';
@@ -100,10 +103,73 @@ describe.skipIf(missing !== undefined)(
       for (let batch = 0; batch < 30; batch += 1)
         await synapse.write({ roomId: '!busy:x', members: { [`@u${batch}:x`]: 'join' }, ids: 200 });
       await vi.waitFor(async () => expect(await fed.memberships()).toHaveLength(30), soon);
-      expect(fed.feed.status.gapsOpen).toBe(1);
+      expect(fed.feed.figures.gapsOpen).toBe(1);
       await synapse.commit(stalled);
       await expectTruth(fed, synapse);
-      expect(fed.feed.status.gapsOpen).toBe(0);
+      expect(fed.feed.figures.gapsOpen).toBe(0);
+    });
+
+    test('a poll is at the end only when all is read that has appeared in gaps, however much that is', async () => {
+      const synapse = await openSynapse();
+      const clock = new SteppedClock();
+      const stalled: PendingWrite[] = [];
+      for (const ids of [2_500, ...Array<number>(24).fill(700)]) {
+        const roomId = `!stalled${stalled.length}:x`;
+        stalled.push(await synapse.begin({ roomId, members: { '@a:x': 'join' }, ids }));
+        await synapse.write({ roomId: '!busy:x', members: { [`@b${stalled.length}:x`]: 'join' } });
+      }
+      const { host, port, superuser: user, password } = postgres;
+      const connection = await Connection.open({ host, port, user, password, database: synapse.database });
+      onTestFinished(() => connection.close());
+      const tail = new Tail(connection, clock);
+      let position: Position = { high: 1, ledger: new GapLedger([]), anchor: undefined, asOfMs: 0 };
+      const rooms = new Set<string>();
+      const poll = async (looksForAll: boolean): Promise<boolean> => {
+        const next = await tail.poll(position, looksForAll);
+        if (next === undefined) throw new Error('it is another database');
+        for await (const changes of next.changes ?? [])
+          for (const { roomId, joined } of changes) if (joined) rooms.add(roomId);
+        position = next.position;
+        return next.isAtEnd;
+      };
+      while (!(await poll(false)));
+      expect(position.ledger.idCount).toBe(2_500 + 24 * 700);
+      // From then on few polls look for them.
+      clock.aheadMs = 60 * 60_000;
+      await poll(false);
+      for (const pending of stalled) await synapse.commit(pending);
+      await poll(false);
+      expect(rooms).toEqual(new Set(['!busy:x']));
+      expect(await poll(true)).toBe(false);
+      let polls = 0;
+      while (!(await poll(false))) polls += 1;
+      expect(polls).toBeGreaterThan(0);
+      expect(position.ledger.idCount).toBe(0);
+      expect(rooms.size).toBe(1 + stalled.length);
+    });
+
+    test.each([
+      ['no JSON', 'not JSON'],
+      ['of another version', '{"version":2,"isWhole":true}'],
+      ['of another shape', '{"version":1,"isWhole":true,"high":-7,"gaps":[],"asOfMs":0}'],
+    ])('what is stored of how far it was read is %s: said, and all is copied anew', async (_, cursor) => {
+      const synapse = await openSynapse();
+      const directory = mkdtempSync(join(tmpdir(), 'mutual-rooms-'));
+      onTestFinished(() => rmSync(directory, { recursive: true }));
+      await synapse.write({ roomId: '!known:x', members: { '@a:x': 'join' } });
+      const first = await follow(synapse, { directory });
+      await first.feed.close();
+      await first.destination.apply([], Buffer.from(cursor));
+      await first.close();
+      await synapse.write({ roomId: '!later:x', members: { '@a:x': 'join' } });
+      const second = await follow(synapse, { directory });
+      expect(await second.memberships()).toEqual(['!known:x @a:x', '!later:x @a:x']);
+      const why = 'how far the database was read is stored in a form that this version cannot read';
+      expect(second.told).toContainEqual(['advice', `${why}: all memberships are copied anew`]);
+      expect(second.told).toContainEqual(['copied', expect.objectContaining({ why })]);
+      // What it stores by then can be gone on from.
+      await second.close();
+      expect((await follow(synapse, { directory })).feed.figures.copies).toBe(0);
     });
 
     test('a gap is known after the process was ended, and filled while it was', async () => {
@@ -122,11 +188,11 @@ describe.skipIf(missing !== undefined)(
       await synapse.commit(early);
       await synapse.write({ roomId: '!meanwhile:x', members: { '@c:x': 'join' } });
       const second = await follow(synapse, { directory });
-      expect(second.feed.status.copies).toBe(0);
+      expect(second.feed.figures.copies).toBe(0);
       await vi.waitFor(async () => expect(await second.memberships()).toHaveLength(3), soon);
       await synapse.commit(late);
       await expectTruth(second, synapse);
-      expect(second.feed.status.copies).toBe(0);
+      expect(second.feed.figures.copies).toBe(0);
     });
 
     test('ids that were in flight while all was copied', async () => {
@@ -157,7 +223,7 @@ describe.skipIf(missing !== undefined)(
         await synapse.write({ roomId: `!r${room}:x`, members: Object.fromEntries(users), ids: 300 });
       }
       const second = await follow(synapse, { directory });
-      expect(second.feed.status.copies).toBe(0);
+      expect(second.feed.figures.copies).toBe(0);
       await expectTruth(second, synapse);
     });
 
@@ -219,7 +285,7 @@ describe.skipIf(missing !== undefined)(
           }),
         );
       await synapse.write({ roomId: '!k:x', members: { '@b:x': 'join' } });
-      await vi.waitFor(() => expect(fed.feed.status.gapsOpen).toBe(401), soon);
+      await vi.waitFor(() => expect(fed.feed.figures.gapsOpen).toBe(401), soon);
       const session = await postgres.connect(synapse.database);
       onTestFinished(() => session.end());
       await session.query('BEGIN');
@@ -238,7 +304,7 @@ describe.skipIf(missing !== undefined)(
       );
       await synapse.query("SELECT setval('events_stream_seq', 30040)");
       await synapse.write({ roomId: '!k:x', members: { '@b:x': 'join' } });
-      await vi.waitFor(() => expect(fed.feed.status.position).toBe(30_041), soon);
+      await vi.waitFor(() => expect(fed.feed.figures.position).toBe(30_041), soon);
       expect(fed.told.map(([what]) => what)).toContain('gapsRetired');
       await synapse.commit(stalled);
       await expectTruth(fed, synapse);
@@ -252,15 +318,15 @@ describe.skipIf(missing !== undefined)(
       const stalled = await synapse.begin({ roomId: '!stalled:x', members: { '@a:x': 'join' } });
       await synapse.begin({ roomId: '!hole:x', members: { '@a:x': 'join' } });
       await synapse.write({ roomId: '!k:x', members: { '@b:x': 'join' } });
-      await vi.waitFor(() => expect(fed.feed.status.gapsOpen).toBe(2), soon);
+      await vi.waitFor(() => expect(fed.feed.figures.gapsOpen).toBe(2), soon);
       clock.aheadMs = 61 * 60_000;
       // Old gaps are looked for every ten seconds.
       await sleep(1_500);
       await synapse.commit(stalled);
       await synapse.announce('master', 100);
-      await vi.waitFor(() => expect(fed.feed.status.gapsOpen).toBe(0), soon);
+      await vi.waitFor(() => expect(fed.feed.figures.gapsOpen).toBe(0), soon);
       await expectTruth(fed, synapse);
-      expect(fed.feed.status.gapsRetired).toBe(1);
+      expect(fed.feed.figures.gapsRetired).toBe(1);
     });
 
     test('a purge, of which the stream does not tell, is found by the sweep alone', async () => {
@@ -269,11 +335,11 @@ describe.skipIf(missing !== undefined)(
       await synapse.write({ roomId: '!kept:x', members: { '@a:x': 'join' } });
       // The purge tells the sweep to come before its time.
       const fed = await follow(synapse, { sweepIntervalMs: 3_600_000 });
-      await vi.waitFor(() => expect(fed.feed.status.reconciled.sweeps).toBe(1), soon);
+      await vi.waitFor(() => expect(fed.feed.figures.reconciled.sweeps).toBe(1), soon);
       await synapse.purge('!purged:x');
       await expectTruth(fed, synapse);
       expect(fed.told).toContainEqual(['swept', 1]);
-      expect(fed.feed.status.reconciled).toMatchObject({ roomsPurged: 1, roomsDrifted: 0 });
+      expect(fed.feed.figures.reconciled).toMatchObject({ roomsPurged: 1, roomsDrifted: 0 });
     });
 
     describe('reconciliation', () => {
@@ -282,8 +348,8 @@ describe.skipIf(missing !== undefined)(
         for (let room = 0; room < 2_500; room += 1)
           await synapse.write({ roomId: `!r${room}:x`, members: { '@a:x': 'join', '@b:x': 'join' } });
         const fed = await follow(synapse, { reconcileIntervalMs: 50 });
-        await vi.waitFor(() => expect(fed.feed.status.reconciled.runs).toBeGreaterThan(0), soon);
-        expect(fed.feed.status.reconciled).toMatchObject({ roomsDrifted: 0, roomsSkipped: 0 });
+        await vi.waitFor(() => expect(fed.feed.figures.reconciled.runs).toBeGreaterThan(0), soon);
+        expect(fed.feed.figures.reconciled).toMatchObject({ roomsDrifted: 0, roomsSkipped: 0 });
         await synapse.query(
           `UPDATE current_state_events SET state_key = '@c:x' WHERE room_id = '!r7:x' AND state_key = '@b:x';`,
         );
@@ -295,7 +361,7 @@ describe.skipIf(missing !== undefined)(
         await expectTruth(fed, synapse);
         await vi.waitFor(
           () =>
-            expect(fed.feed.status.reconciled).toMatchObject({
+            expect(fed.feed.figures.reconciled).toMatchObject({
               roomsDrifted: 4,
               membershipsRepaired: 2 + 4 + 1,
             }),
@@ -324,14 +390,14 @@ describe.skipIf(missing !== undefined)(
         const fed = await follow(synapse, { clock, reconcileIntervalMs: 50 });
         const stalled = await synapse.begin({ roomId: '!stalled:x', members: { '@a:x': 'join' } });
         await synapse.write({ roomId: '!k:x', members: { '@b:x': 'join' } });
-        await vi.waitFor(() => expect(fed.feed.status.gapsOpen).toBe(1), soon);
+        await vi.waitFor(() => expect(fed.feed.figures.gapsOpen).toBe(1), soon);
         clock.aheadMs = 6 * 60_000;
         await sleep(500);
         await synapse.commit(stalled);
         await expectTruth(fed, synapse);
-        const { runs } = fed.feed.status.reconciled;
-        await vi.waitFor(() => expect(fed.feed.status.reconciled.runs).toBeGreaterThan(runs + 2), soon);
-        expect(fed.feed.status.reconciled.roomsDrifted).toBe(0);
+        const { runs } = fed.feed.figures.reconciled;
+        await vi.waitFor(() => expect(fed.feed.figures.reconciled.runs).toBeGreaterThan(runs + 2), soon);
+        expect(fed.feed.figures.reconciled.roomsDrifted).toBe(0);
       });
 
       test('finds nothing while everything changes', async () => {
@@ -340,7 +406,7 @@ describe.skipIf(missing !== undefined)(
         const fed = await follow(synapse, { reconcileIntervalMs: 1, sweepIntervalMs: 1_000 });
         for (let write = 0; write < 1_500; write += 1) await synapse.write(randomWrite(random));
         await expectTruth(fed, synapse);
-        const { runs, roomsDrifted, roomsPurged } = fed.feed.status.reconciled;
+        const { runs, roomsDrifted, roomsPurged } = fed.feed.figures.reconciled;
         expect(runs).toBeGreaterThan(3);
         expect({ roomsDrifted, roomsPurged }).toEqual({ roomsDrifted: 0, roomsPurged: 0 });
       });
@@ -373,7 +439,7 @@ describe.skipIf(missing !== undefined)(
         await cutConnections(synapse);
         await expectTruth(fed, synapse);
         expect(fed.told.map(([what]) => what)).toContain('notTheSame');
-        expect(fed.feed.status.copies).toBe(2);
+        expect(fed.feed.figures.copies).toBe(2);
       });
 
       test('is recognised when connections are kept', async () => {
@@ -436,7 +502,7 @@ describe.skipIf(missing !== undefined)(
         );
         broken.isBroken = false;
         await expectTruth(fed, synapse);
-        expect(fed.feed.status.copies).toBe(2);
+        expect(fed.feed.figures.copies).toBe(2);
       });
 
       test('put back to after the last change of state: ids that are given out again are read again', async () => {
@@ -445,7 +511,7 @@ describe.skipIf(missing !== undefined)(
         const fed = await follow(synapse);
         // Messages, up to id 101 or so; the backup has none of them.
         await synapse.write({ roomId: '!kept:x', members: {}, ids: 100 });
-        await vi.waitFor(() => expect(fed.feed.status.position).toBeGreaterThan(100), soon);
+        await vi.waitFor(() => expect(fed.feed.figures.position).toBeGreaterThan(100), soon);
         await whileAway(synapse, async () => {
           await synapse.query('DELETE FROM events WHERE stream_ordering > 2');
           await synapse.query("SELECT setval('events_stream_seq', 2)");
@@ -453,7 +519,7 @@ describe.skipIf(missing !== undefined)(
             await synapse.write({ roomId: `!again${room}:x`, members: { '@b:x': 'join' }, ids: 30 });
         });
         await expectTruth(fed, synapse);
-        expect(fed.feed.status.copies).toBe(1);
+        expect(fed.feed.figures.copies).toBe(1);
       });
     });
 
@@ -531,10 +597,10 @@ describe.skipIf(missing !== undefined)(
         for (const write of pending) await synapse.commit(write);
         await expectTruth(fed, synapse);
         expect(await fed.memberships()).not.toEqual([]);
-        expect(fed.feed.status.copies).toBeLessThanOrEqual(1);
+        expect(fed.feed.figures.copies).toBeLessThanOrEqual(1);
         await fed.close();
         const again = await follow(synapse, { directory });
-        expect(again.feed.status.copies).toBe(0);
+        expect(again.feed.figures.copies).toBe(0);
         await expectTruth(again, synapse);
       },
       120_000,

@@ -7,7 +7,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
 import { expect, test } from 'vitest';
-import { makeCommunity } from '../../src/source/community.js';
+import { makeCommunity } from '../../src/source/demo/community.js';
 import { NaiveIndex } from '../model/naive-index.js';
 import { openFolder, peakMiB, runCommand, serveWith } from './serve-process.js';
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { makeCommunity, type Community, type CommunityOptions } from '../../src/source/community.js';
+import { makeCommunity, type Community, type CommunityOptions } from '../../src/source/demo/community.js';
 
 function sizesOf(community: Community) {
   const roomsOf = new Map<string, Set<string>>();

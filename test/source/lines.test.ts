@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { readLines } from '../../src/source/lines.js';
+import { readLines } from '../../src/source/formats/lines.js';
 import { cuts, inPieces } from './pieces.js';
 
 /** Lines as [number, text], undefined for one too long. */

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { Packr } from 'msgpackr';
 import { describe, expect, it } from 'vitest';
-import { changeBytesMax } from '../../src/source/bounds.js';
-import { readMsgpack } from '../../src/source/msgpack.js';
+import { changeBytesMax } from '../../src/source/formats/bounds.js';
+import { readMsgpack } from '../../src/source/formats/msgpack.js';
 import { collect, cuts, inPieces } from './pieces.js';
 
 const packr = new Packr({ useRecords: false, variableMapSize: true });

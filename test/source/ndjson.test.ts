@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { changeBytesMax } from '../../src/source/bounds.js';
-import { readNdjson } from '../../src/source/ndjson.js';
+import { changeBytesMax } from '../../src/source/formats/bounds.js';
+import { readNdjson } from '../../src/source/formats/ndjson.js';
 import { collect, cuts, inPieces } from './pieces.js';
 
 const read = (text: string | Buffer) => collect(readNdjson([Buffer.from(text as string)]));

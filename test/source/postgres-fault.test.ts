@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { codeOf, postgresFault } from '../../src/source/synapse/postgres-fault.js';
+import { codeOf, postgresFault } from '../../src/source/synapse/database/postgres-fault.js';
 
 const withCode = (message: string, code: unknown): Error => Object.assign(new Error(message), { code });
 

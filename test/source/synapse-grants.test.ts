@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { grantedTables, grantsSql } from '../../src/source/synapse/grants.js';
+import { grantedTables, grantsSql } from '../../src/source/synapse/database/grants.js';
 
 const names = { role: 'mutual_rooms', database: 'synapse', schema: 'public' };
 

@@ -2,9 +2,9 @@
 import { Packr } from 'msgpackr';
 import { describe, expect, test } from 'vitest';
 import { Turns } from '../../src/base/turns.js';
-import { readMsgpack } from '../../src/source/msgpack.js';
-import { readNdjson } from '../../src/source/ndjson.js';
-import type { ByteStream, SourceItem } from '../../src/source/source.js';
+import { readMsgpack } from '../../src/source/formats/msgpack.js';
+import { readNdjson } from '../../src/source/formats/ndjson.js';
+import type { ByteStream, SourceItem } from '../../src/source/formats/items.js';
 import { turnsTakenBy } from '../base/turns-taken.js';
 import { collect } from './pieces.js';
 

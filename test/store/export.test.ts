@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Change } from '../../src/base/change.js';
-import { readNdjson } from '../../src/source/ndjson.js';
+import { readNdjson } from '../../src/source/formats/ndjson.js';
 import { compactStore } from '../../src/store/compact.js';
 import { exportMemberships } from '../../src/store/export.js';
 import { storeFileName } from '../../src/store/layout.js';

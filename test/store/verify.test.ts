@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect, describe, test } from 'vitest';
 import { firstRoomOf } from '../../src/base/ids.js';
 import { portableBytes, writePortable } from '../../src/sets/portable.js';
-import { Prng } from '../../src/source/prng.js';
+import { Prng } from '../../src/source/demo/prng.js';
 import { compactStore } from '../../src/store/compact.js';
 import { probeStore, verifyInProcess } from '../../src/store/inspect.js';
 import { partitionOfPartKey, storeFileName, writePartKey } from '../../src/store/layout.js';

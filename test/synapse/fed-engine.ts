@@ -5,18 +5,18 @@
 import { onTestFinished } from 'vitest';
 import { systemClock, type Clock } from '../../src/base/clock.js';
 import { loadEngine, type Engine } from '../../src/engine/engine.js';
-import { IngestedIndex } from '../../src/ingest/fed-index.js';
+import { IngestDestination } from '../../src/ingest/ingest-destination.js';
 import { Ingest } from '../../src/ingest/ingest.js';
 import { ShadowReplacement } from '../../src/ingest/shadow-replacement.js';
-import type { Replacement } from '../../src/source/fed-index.js';
+import type { Replacement } from '../../src/source/destination.js';
 import type { FeedObserver } from '../../src/source/synapse/feed-observer.js';
-import { SynapseFeed, type SynapseOptions } from '../../src/source/synapse/feed.js';
+import { SynapseFeed, type FeedOptions } from '../../src/source/synapse/feed.js';
 import { LmdbStore } from '../../src/store/lmdb-store.js';
 import { MemoryStore } from '../../src/store/memory-store.js';
 import type { Store } from '../../src/store/store.js';
 import type { PostgresServer } from '../servers/postgres-server.js';
 
-export interface FedOptions extends Partial<SynapseOptions> {
+export interface FedOptions extends Partial<FeedOptions> {
   readonly shards?: number;
   /** Folder of a store; without it nothing outlives the process. */
   readonly directory?: string;
@@ -48,14 +48,20 @@ export type Told = {
 export class FedEngine {
   readonly engine: Engine;
   readonly feed: SynapseFeed;
-  readonly index: IngestedIndex;
+  readonly destination: IngestDestination;
   readonly told: Told[];
   readonly #store: Store;
 
-  private constructor(engine: Engine, feed: SynapseFeed, index: IngestedIndex, store: Store, told: Told[]) {
+  private constructor(
+    engine: Engine,
+    feed: SynapseFeed,
+    destination: IngestDestination,
+    store: Store,
+    told: Told[],
+  ) {
     this.engine = engine;
     this.feed = feed;
-    this.index = index;
+    this.destination = destination;
     this.#store = store;
     this.told = told;
   }
@@ -69,9 +75,9 @@ export class FedEngine {
     const store = directory === undefined ? new MemoryStore() : await LmdbStore.open({ directory });
     const engine = await loadEngine(store, { shards, onProgress: () => undefined });
     const ingest = new Ingest(engine, store);
-    const index =
+    const destination =
       replacedInParts === undefined
-        ? new IngestedIndex('synapse', { engine, ingest, store })
+        ? new IngestDestination('synapse', { engine, ingest, store })
         : new ReplacedInParts({ engine, ingest, store }, replacedInParts);
     const told: Told[] = [];
     const feed = new SynapseFeed(
@@ -84,10 +90,10 @@ export class FedEngine {
         sweepIntervalMs: null,
         ...options,
       },
-      { index, observer: observerInto(told), clock },
+      { destination, observer: observerInto(told), clock },
     );
     feed.start();
-    const fed = new FedEngine(engine, feed, index, store, told);
+    const fed = new FedEngine(engine, feed, destination, store, told);
     onTestFinished(() => fed.close());
     return fed;
   }
@@ -101,17 +107,17 @@ export class FedEngine {
 
   /** Who is joined where, as `room user`, sorted. */
   async memberships(): Promise<string[]> {
-    const roomIds = [...(await this.index.sumRooms()).roomIds()];
+    const roomIds = [...(await this.destination.sumRooms()).roomIds()];
     const pairs: string[] = [];
     while (roomIds.length > 0) {
-      for (const [roomId, userIds] of await this.index.membersOf(roomIds.splice(0, 256)))
+      for (const [roomId, userIds] of await this.destination.membersOf(roomIds.splice(0, 256)))
         pairs.push(...userIds.map((userId) => `${roomId} ${userId}`));
     }
     return pairs.sort();
   }
 }
 
-class ReplacedInParts extends IngestedIndex {
+class ReplacedInParts extends IngestDestination {
   readonly #engine: Engine;
   readonly #ingest: Ingest;
   readonly #broken: { readonly isBroken: boolean };

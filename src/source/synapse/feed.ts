@@ -7,8 +7,9 @@
  * the index stays as it was meanwhile.
  */
 import type { Clock } from '../../base/clock.js';
-import type { FedIndex } from '../fed-index.js';
-import type { SourceStatus } from '../source-status.js';
+import type { Destination } from '../destination.js';
+import type { Metric } from '../../base/metric.js';
+import type { Source, SourceStatus } from '../source.js';
 import {
   comparingPatience,
   firstCopyRetryMs,
@@ -17,35 +18,31 @@ import {
   goesWithoutMs,
   retryMsMax,
 } from './bounds.js';
-import { Chore, type Job } from './chore.js';
-import { Connection, isOfTheWay, type PostgresOptions } from './connection.js';
-import { Errands } from './errands.js';
+import { Chore, type Job } from './compare/chore.js';
+import { Connection, isOfTheWay } from './database/connection.js';
+import { Errands } from './follow/errands.js';
+import { detailsOf, metricsOf, type FeedFigures } from './feed-figures.js';
 import type { FeedObserver, FeedPart } from './feed-observer.js';
-import { Follower } from './follower.js';
-import { Pause } from './pause.js';
-import { postgresFault } from './postgres-fault.js';
-import { Reconciliation } from './reconciliation.js';
-import { RedisWake, type RedisOptions } from './redis-wake.js';
-import { Sweep } from './sweep.js';
-
-export interface SynapseOptions {
-  readonly postgres: PostgresOptions;
-  readonly serverName: string;
-  readonly pollIntervalMs: number;
-  /** `null` is never. */
-  readonly reconcileIntervalMs: number | null;
-  readonly sweepIntervalMs: number | null;
-  readonly redis?: RedisOptions | undefined;
-}
+import { Follower } from './follow/follower.js';
+import { Pause } from './follow/pause.js';
+import { postgresFault } from './database/postgres-fault.js';
+import { Reconciliation } from './compare/reconciliation.js';
+import type { SynapseOptions } from './options.js';
+import { RedisWake } from './redis-wake.js';
+import { Sweep } from './compare/sweep.js';
 
 export interface FeedDeps {
-  readonly index: FedIndex;
+  readonly destination: Destination;
   readonly observer: FeedObserver;
   readonly clock: Clock;
 }
 
-export class SynapseFeed {
-  readonly #options: SynapseOptions;
+/** Whether it is stale is for others to say. */
+export type FeedOptions = Omit<SynapseOptions, 'staleAfterMs'>;
+
+export class SynapseFeed implements Source {
+  readonly metrics: readonly Metric[];
+  readonly #options: FeedOptions;
   readonly #observer: FeedObserver;
   readonly #clock: Clock;
   readonly #closing = new AbortController();
@@ -68,12 +65,12 @@ export class SynapseFeed {
   #failures = 0;
   #lastError: { error: unknown; message: string; atMs: number } | undefined;
 
-  constructor(options: SynapseOptions, { index, observer, clock }: FeedDeps) {
+  constructor(options: FeedOptions, { destination, observer, clock }: FeedDeps) {
     this.#options = options;
     this.#observer = observer;
     this.#clock = clock;
     this.#follower = new Follower({
-      index,
+      destination,
       observer,
       clock,
       pollIntervalMs: options.pollIntervalMs,
@@ -83,7 +80,7 @@ export class SynapseFeed {
       onDoubt: () => this.#chores.reconcile?.soon(),
     });
     const deps = {
-      index,
+      destination,
       observer,
       clock,
       signal: this.#closing.signal,
@@ -107,6 +104,7 @@ export class SynapseFeed {
       sweep: chore('sweep', options.sweepIntervalMs, this.#sweep),
       reconcile: chore('reconcile', options.reconcileIntervalMs, this.#reconciliation),
     };
+    this.metrics = metricsOf(this);
   }
 
   /** Resolves when the index is what the homeserver has, as of some moment, or when the feed is closed. */
@@ -128,22 +126,29 @@ export class SynapseFeed {
   }
 
   get status(): SourceStatus {
-    const { position, state, rowsRead, changesMade, copies, gapsRetired } = this.#follower;
+    const { position, state } = this.#follower;
     return {
       kind: 'synapse',
       state: this.#isConnected ? state : 'disconnected',
       ageSeconds:
         position === undefined ? Infinity : Math.max(0, this.#clock.nowMs() - position.asOfMs) / 1000,
+      failures: this.#failures,
+      lastError: this.#lastError,
+      details: detailsOf(this.figures),
+    };
+  }
+
+  get figures(): FeedFigures {
+    const { position, rowsRead, changesMade, copies, gapsRetired } = this.#follower;
+    return {
       position: position?.high ?? 0,
       gapsOpen: position?.ledger.idCount ?? 0,
       gapsRetired,
       rowsRead,
       changesMade,
       copies,
-      failures: this.#failures,
-      reconciled: { ...this.#reconciliation.status, ...this.#sweep.status },
+      reconciled: { ...this.#reconciliation.figures, ...this.#sweep.figures },
       redisUp: this.#options.redis && (this.#redis?.isUp ?? false),
-      lastError: this.#lastError,
     };
   }
 

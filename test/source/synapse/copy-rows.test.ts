@@ -1,7 +1,7 @@
 /** Rows of COPY, however the stream cuts them. */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { CopyRows } from '../../../src/source/synapse/copy-rows.js';
+import { CopyRows } from '../../../src/source/synapse/database/copy-rows.js';
 
 /** As PostgreSQL writes a column. */
 function escaped(text: string): string {

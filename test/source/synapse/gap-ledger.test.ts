@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { gapRangesMax, oldestGapsKept } from '../../../src/source/synapse/bounds.js';
-import { GapLedger } from '../../../src/source/synapse/gap-ledger.js';
+import { GapLedger } from '../../../src/source/synapse/follow/gap-ledger.js';
 
 const empty = new GapLedger([]);
 

@@ -1,6 +1,6 @@
 /** PostgreSQL's `hashtext`: values that PostgreSQL 15 gave. The feed compares some with the real server when it connects. */
 import { expect, test } from 'vitest';
-import { hashText } from '../../../src/source/synapse/room-hash.js';
+import { hashText } from '../../../src/source/synapse/database/room-hash.js';
 
 test.each([
   ['', -1477818771],
