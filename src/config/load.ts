@@ -8,16 +8,18 @@ import { availableParallelism } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import type { z } from 'zod';
 import { ConfigError } from './config-error.js';
-import { readText, readYaml, type YamlFile } from './config-file.js';
+import { isReadableByAll, readText, readYaml, type YamlFile } from './config-file.js';
 import { didYouMean } from './did-you-mean.js';
-import { type Env, isMap, overlayEnvironment } from './environment.js';
+import { type Env, isMap, overlayEnvironment, variablesIn } from './environment.js';
 import { childrenAt, configFileVariable, keyAt, keys } from './keys.js';
 import {
   type ConfigFile,
   durationMs,
+  type logFormats,
   type logLevels,
   schema,
   staticTokensSchema,
+  staticTokensSeen,
   staticTokensTakes,
 } from './schema.js';
 
@@ -95,6 +97,10 @@ export interface Config {
   readonly metrics: { readonly listen: Address | null };
   readonly import: { readonly bodyBytesMax: number };
   readonly logLevel: (typeof logLevels)[number];
+  /** What is no fault, but ought to be mended. */
+  readonly warnings?: readonly string[];
+  /** Absent: `auto`. */
+  readonly logFormat?: (typeof logFormats)[number];
 }
 
 export interface LoadOptions {
@@ -103,6 +109,11 @@ export interface LoadOptions {
   readonly env: Env;
   /** `false` for a command that only talks to a running server, and so needs nobody to ask. Default: true. */
   readonly serves?: boolean;
+}
+
+/** Whether there is any configuration: a file, or a variable that is one, also a mistyped one. */
+export function isConfigured({ file, env }: Pick<LoadOptions, 'file' | 'env'>): boolean {
+  return file !== undefined || variablesIn(env).length > 0;
 }
 
 /** @throws ConfigError */
@@ -140,11 +151,46 @@ export function loadConfig({ file, env, serves = true }: LoadOptions): Config {
     faults.length === 0
   ) {
     faults.push(
-      `${configFile ?? 'environment'}: nobody could ask: give homeserver.url, or auth.static_tokens with at least one token`,
+      isConfigured({ file, env })
+        ? `${configFile ?? 'environment'}: nobody could ask: give homeserver.url, or auth.static_tokens with at least one token`
+        : 'no configuration is given: name a file with --config or MUTUAL_ROOMS_CONFIG, or set at least MUTUAL_ROOMS_HOMESERVER_URL ' +
+            '("mutual-rooms demo" needs none, "mutual-rooms options" lists what there is)',
     );
   }
   if (faults.length > 0) throw new ConfigError(faults);
-  return configOf(parsed.data, folder, secrets);
+  const open = secrets.files.filter(isReadableByAll);
+  if (configFile !== undefined && holdsSecret(yaml?.value) && isReadableByAll(configFile))
+    open.unshift(configFile);
+  const warnings = open.map(
+    (each) => `${each}: it holds secrets, and everybody on this machine may read it; run "chmod o-r ${each}"`,
+  );
+  return { ...configOf(parsed.data, folder, secrets), ...(warnings.length > 0 && { warnings }) };
+}
+
+/** Whether a secret stands in the file itself. */
+function holdsSecret(fromFile: unknown): boolean {
+  return keys.some(({ path, secret }) => {
+    const value = path.reduce<unknown>((inner, name) => (isMap(inner) ? inner[name] : undefined), fromFile);
+    if (secret !== true || value === undefined || value === null) return false;
+    // A database is named by its parts, or by a URL, which may both come without a password.
+    if (isMap(value) && path.at(-1) === 'postgres') return value.password !== undefined;
+    return !(typeof value === 'string' && /^\w+:\/\/[^:@/]*(@[^@]*)?$/.test(value));
+  });
+}
+
+/**
+ * A configuration of a program's own: what the values leave out has the defaults of the schema.
+ * @param values as in a file, without files that hold secrets
+ */
+export function configOfValues(values: z.input<typeof schema>): Config {
+  const data = schema.parse(values);
+  return configOf(data, process.cwd(), {
+    staticTokens: new Map(Object.entries(data.auth.static_tokens ?? {})),
+    serviceToken: data.service_token,
+    postgresPassword: undefined,
+    redisPassword: undefined,
+    files: [],
+  });
 }
 
 /**
@@ -160,6 +206,8 @@ interface Secrets {
   readonly serviceToken: string | undefined;
   readonly postgresPassword: string | undefined;
   readonly redisPassword: string | undefined;
+  /** The files that some of them came from. */
+  readonly files: readonly string[];
 }
 
 type PlaceOf = (path: readonly PropertyKey[]) => string;
@@ -189,7 +237,9 @@ function faultsOf(issue: z.core.$ZodIssue, root: unknown, placeOf: PlaceOf): str
   if (key === undefined) return [`${placeOf([])}: ${issue.message}`];
   const value = key.path.reduce<unknown>((inner, name) => (isMap(inner) ? inner[name] : undefined), root);
   if (value === undefined) return [`${placeOf(key.path)}: ${key.name} is missing; it must be ${key.takes}`];
-  const seen = key.secret === true || typeof value === 'object' ? shapeOf(value) : JSON.stringify(value);
+  const seen =
+    key.seen?.(value, issue.path.slice(key.path.length)) ??
+    (key.secret === true || typeof value === 'object' ? shapeOf(value) : JSON.stringify(value));
   return [`${placeOf(issue.path)}: ${key.name} must be ${key.takes}, but is ${seen}`];
 }
 
@@ -214,6 +264,7 @@ function shapeOf(value: unknown): string {
 }
 
 function readSecrets(data: ConfigFile, folder: string, placeOf: PlaceOf, faults: string[]): Secrets {
+  const files: string[] = [];
   const fixOf = (name: string): string =>
     `create it, or correct ${name} (relative paths start at the configuration file)`;
 
@@ -232,8 +283,11 @@ function readSecrets(data: ConfigFile, folder: string, placeOf: PlaceOf, faults:
       faults.push(`${places}: ${plain.join('.')} and ${name} are both given; remove one of them`);
       return undefined;
     }
+    const file = resolve(folder, path);
     try {
-      return read(resolve(folder, path), name);
+      const value = read(file, name);
+      files.push(file);
+      return value;
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
       faults.push(...error.faults.map((fault) => `${placeOf(filePath)}: ${name}: ${fault}`));
@@ -241,21 +295,20 @@ function readSecrets(data: ConfigFile, folder: string, placeOf: PlaceOf, faults:
     }
   };
 
-  /** A line of text. */
-  const readLine = (file: string, name: string): string =>
-    readText(file, fixOf(name)).replace(/[\r\n]+$/, '');
-  const readPassword = (file: string, name: string): string => {
-    const password = readLine(file, name);
-    if (password === '') throw new ConfigError([`${file}: it is empty, and must hold the password`]);
-    return password;
+  /** A line of text. @param what it is, for the fault of an empty file */
+  const readLine = (file: string, name: string, what: string): string => {
+    const line = readText(file, fixOf(name)).replace(/[\r\n]+$/, '');
+    if (line === '') throw new ConfigError([`${file}: it is empty, and must hold the ${what}`]);
+    return line;
   };
+  const readPassword = (file: string, name: string): string => readLine(file, name, 'password');
 
   const serviceToken = fromFile(
     ['service_token'],
     data.service_token !== undefined,
     data.service_token_file,
     (file, name) => {
-      const token = readLine(file, name);
+      const token = readLine(file, name, 'service token');
       if (!schema.shape.service_token.safeParse(token).success) {
         throw new ConfigError([`${file}: it must hold ${keyAt(['service_token'])?.takes}`]);
       }
@@ -269,9 +322,13 @@ function readSecrets(data: ConfigFile, folder: string, placeOf: PlaceOf, faults:
     tokens !== undefined,
     tokensFile,
     (file, name) => {
-      const parsed = staticTokensSchema.safeParse(readYaml(file, fixOf(name)).value);
-      if (!parsed.success) throw new ConfigError([`${file}: it must hold ${staticTokensTakes}`]);
-      return parsed.data;
+      const { value } = readYaml(file, fixOf(name));
+      const parsed = staticTokensSchema.safeParse(value);
+      if (parsed.success) return parsed.data;
+      const seen = value === null ? 'an empty file' : staticTokensSeen(value, parsed.error.issues[0].path);
+      throw new ConfigError([
+        `${file}: it must hold ${staticTokensTakes}${seen === undefined ? '' : `, but holds ${seen}`}`,
+      ]);
     },
   );
 
@@ -295,6 +352,7 @@ function readSecrets(data: ConfigFile, folder: string, placeOf: PlaceOf, faults:
     postgresPassword: postgres?.password ?? postgresPassword,
     redisPassword: synapse?.redis?.password ?? redisPassword,
     staticTokens: new Map(Object.entries(tokens ?? tokensFromFile ?? {})),
+    files,
   };
 }
 
@@ -355,5 +413,6 @@ function configOf(data: ConfigFile, folder: string, secrets: Secrets): Config {
     metrics: { listen: data.metrics.listen },
     import: { bodyBytesMax: data.import.body_bytes_max },
     logLevel: data.log_level,
+    logFormat: data.log_format,
   };
 }
