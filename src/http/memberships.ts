@@ -8,12 +8,14 @@
 import { timingSafeEqual, createHash } from 'node:crypto';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Change } from '../base/change.js';
+import { systemClock } from '../base/clock.js';
 import { MatrixError } from '../base/matrix-error.js';
 import { rejectedListedMax } from '../base/limits.js';
 import type { Metrics } from '../metrics/metrics.js';
 import { readMsgpack } from '../source/msgpack.js';
 import { readNdjson } from '../source/ndjson.js';
 import { findBearerToken } from './access-token.js';
+import { ImportLog } from './import-log.js';
 import { sendJson } from './json.js';
 import type { IndexInService } from './served-index.js';
 
@@ -33,6 +35,8 @@ export interface MembershipsDeps {
 
 export function addMemberships(app: FastifyInstance, deps: MembershipsDeps): void {
   const tokenHash = sha256(deps.serviceToken);
+  const log = new ImportLog(app.log, systemClock);
+  app.addHook('onClose', async () => log.flush());
   app.post(
     membershipsPath,
     {
@@ -50,7 +54,7 @@ export function addMemberships(app: FastifyInstance, deps: MembershipsDeps): voi
       },
     },
     async (request, reply) => {
-      const result = await ingestBody(request, deps);
+      const result = await ingestBody(request, deps, log);
       return sendJson(reply, result);
     },
   );
@@ -66,6 +70,7 @@ interface IngestAnswer {
 async function ingestBody(
   request: FastifyRequest,
   { service, metrics, bodyBytesMax }: MembershipsDeps,
+  log: ImportLog,
 ): Promise<IngestAnswer> {
   if (service.source !== undefined) {
     throw new MatrixError(
@@ -109,6 +114,7 @@ async function ingestBody(
       result.applied += applied;
       result.ignored += ignored;
       metrics.changes(applied, ignored, result.rejected_count - rejectedBefore);
+      log.add(applied, ignored, result.rejected_count - rejectedBefore);
     }
   } catch (error) {
     // The client went away: no fault of ours, and what was applied stays.
