@@ -1,5 +1,6 @@
 /** What `doctor` says of the machine: Node, its native modules, memory, and the folder of the store. It changes nothing. */
 import { accessSync, constants, existsSync, statSync, statfsSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { freemem, totalmem } from 'node:os';
 import { dirname } from 'node:path';
 import { messageOf } from '../base/errors.js';
@@ -17,10 +18,10 @@ export function nodeVersion(version: string): Finding {
   return fail('node', `${version} is too old; install Node 20.19 or later`);
 }
 
-/** @param load which loads it, and works with it where loading alone proves nothing */
-export async function nativeModule(name: string, load: () => Promise<unknown>): Promise<Finding> {
+/** Loaded by itself rather than with what uses it, so that each is a finding of its own: a second import would end the process. */
+export function nativeModule(name: 'roaring' | 'lmdb'): Finding {
   try {
-    await load();
+    createRequire(import.meta.url)(name);
     return ok(name, 'the native module loads');
   } catch (error) {
     const fault = nativeModuleFault(error) ?? `the native module does not load (${messageOf(error)})`;

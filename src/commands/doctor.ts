@@ -26,14 +26,7 @@ export async function doctor({ config: file }: DoctorOptions, terminal: Terminal
     findings.push(...found);
   };
   add([nodeVersion(process.versions.node)]);
-  // Loaded here, so that a module that does not load is a finding rather than the end of the command.
-  add([
-    await nativeModule('roaring', async () => {
-      const { bitmapBytes, bitmapOf } = await import('../sets/bitmap.js');
-      bitmapBytes(bitmapOf(Uint32Array.of(1, 2, 3)));
-    }),
-  ]);
-  add([await nativeModule('lmdb', () => import('../store/lmdb.js'))]);
+  add([nativeModule('roaring'), nativeModule('lmdb')]);
   add([memory(process.constrainedMemory())]);
   const config = readConfig(file, terminal, add);
   if (config !== undefined) {

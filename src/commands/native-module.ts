@@ -19,8 +19,10 @@ const signs = [
 
 /** @returns undefined for any other error */
 export function nativeModuleFault(error: unknown): string | undefined {
-  const message = messageOf(error);
+  // Where it was in a process of ours, what that wrote is in the message.
+  const lines = messageOf(error).split('\n');
+  const said = lines.find((line) => signs.some((sign) => line.search(sign) >= 0));
   const { code } = (error ?? {}) as NodeJS.ErrnoException;
-  if (code !== 'ERR_DLOPEN_FAILED' && !signs.some((sign) => message.search(sign) >= 0)) return undefined;
-  return `${advice} (Node said: ${message.split('\n')[0]})`;
+  if (said === undefined && code !== 'ERR_DLOPEN_FAILED') return undefined;
+  return `${advice} (Node said: ${said ?? lines[0]})`;
 }
