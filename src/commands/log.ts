@@ -16,15 +16,16 @@ export function makeLogger(
   terminal: Terminal,
 ): Logger {
   const isText = logFormat === 'auto' ? terminal.watched : logFormat === 'text';
-  // Processes are told apart by who collects their lines.
-  const format = prettyFactory({
+  const stderr: DestinationStream = { write: (line) => terminal.err(line) };
+  if (!isText) return pino({ level: logLevel }, stderr);
+  const asText = prettyFactory({
     colorize: terminal.colored,
     translateTime: 'SYS:HH:MM:ss.l',
+    // Processes are told apart by who collects their lines.
     ignore: 'pid,hostname',
     singleLine: true,
   });
-  const stderr: DestinationStream = { write: (line) => terminal.err(isText ? format(line) : line) };
-  return pino({ level: logLevel }, stderr);
+  return pino({ level: logLevel }, { write: (line) => terminal.err(asText(line)) });
 }
 
 /**
