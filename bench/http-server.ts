@@ -2,6 +2,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { pino } from 'pino';
+import { configOfValues } from '#dist/config/load';
 import { startApp } from '#dist/service/app';
 
 export type ServerOrder =
@@ -16,20 +17,14 @@ const [alice, bob] = ['@alice:example.org', '@bob:example.org'];
 
 async function index(rooms: number, shards: number): Promise<string> {
   const app = await startApp(
-    {
+    configOfValues({
       listen: { host: '127.0.0.1', port: 0 },
-      dataDir: null,
-      store: { bytesMax: 2 ** 37, recentChangesMax: 2 ** 20, compactAtWaste: null },
+      data_dir: null,
       shards,
-      pageSize: 100,
-      auth: { staticTokens: new Map([['alice-token', alice]]) },
+      auth: { static_tokens: { 'alice-token': alice } },
       // On, as in real life, and out of the way.
-      rateLimit: { perSecond: 1e6, burst: 1e6 },
-      versions: { advertiseV119: false },
-      metrics: { listen: null },
-      import: { bodyBytesMax: 2 ** 20 },
-      logLevel: 'info',
-    },
+      rate_limit: { per_second: 1e6, burst: 1e6 },
+    }),
     { logger: pino({ level: 'warn' }) },
   );
   const roomIds = Array.from({ length: rooms }, (_, room) => `!abcdefghijklmnop${1000 + room}:example.org`);

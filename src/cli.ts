@@ -1,5 +1,10 @@
 #!/usr/bin/env node
-/** The binary `mutual-rooms`: nothing but the process around commands/program.ts. */
+/**
+ * The binary `mutual-rooms`: nothing but the process around commands/program.ts.
+ *
+ * Invariant: output that cannot be written ends nothing by itself. A server goes on without it, and a command whose result it is
+ * fails, unless its reader had enough, as `head` has.
+ */
 import { endAtSignals, startFault } from './commands/process-start.js';
 
 endAtSignals();
@@ -9,7 +14,7 @@ if (fault !== undefined) {
   process.exit(1);
 }
 // The other modules are read from here on.
-const [{ run }, { processTerminal }, { reportUncaught }] = await Promise.all([
+const [{ run }, { processTerminal }, { exitCodes, reportUncaught }] = await Promise.all([
   import('./commands/program.js'),
   import('./commands/terminal.js'),
   import('./commands/command-error.js'),
@@ -18,14 +23,19 @@ process.on('uncaughtException', (error) =>
   process.exit(reportUncaught(error, (text) => processTerminal.err(text))),
 );
 
-// Who reads our output may stop early, as `head` does: then there is nobody left to tell.
+let lost: NodeJS.ErrnoException | undefined;
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(0);
-  throw error;
+  if (error.code !== 'EPIPE') lost ??= error;
 });
+// Nobody is left to be told.
+process.stderr.on('error', () => undefined);
 
 // Set rather than exit(): what was written to a pipe still has to leave.
 // The timer keeps the process until then: a fetch whose peer hangs up holds nothing that would, and node would end here.
 const alive = setInterval(() => undefined, 2 ** 30);
-process.exitCode = await run(process.argv.slice(2), processTerminal);
+const exitCode = await run(process.argv.slice(2), processTerminal);
+// Node tells of a failed write a turn later.
+await new Promise(setImmediate);
+if (lost !== undefined) process.stderr.write(`mutual-rooms: stdout could not be written: ${lost.message}\n`);
+process.exitCode = lost !== undefined && exitCode === exitCodes.ok ? exitCodes.failed : exitCode;
 clearInterval(alive);

@@ -4,26 +4,35 @@
 import { PublicError, messageOf } from '../base/errors.js';
 import { resourceFaultOf } from '../base/resource-fault.js';
 import { ConfigError } from '../config/config-error.js';
+import { nativeModuleFault } from './native-module.js';
 
 export const exitCodes = { ok: 0, failed: 1, usage: 2 } as const;
 
 export class CommandError extends Error {
   override name = 'CommandError';
   readonly exitCode: number;
+  /** Whether it stands in the log already. */
+  readonly isTold: boolean;
 
-  constructor(message: string, options: { exitCode?: number; cause?: unknown } = {}) {
+  constructor(message: string, options: { exitCode?: number; cause?: unknown; isTold?: boolean } = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.exitCode = options.exitCode ?? exitCodes.failed;
+    this.isTold = options.isTold ?? false;
   }
 }
 
 /** @returns the exit code that the error stands for */
 export function report(error: unknown, write: (text: string) => void, withStack: boolean): number {
-  for (const line of textOf(error).split('\n')) write(`mutual-rooms: ${line}\n`);
+  if (!(error instanceof CommandError && error.isTold))
+    for (const line of textOf(error).split('\n')) write(`mutual-rooms: ${line}\n`);
   if (withStack && error instanceof Error) {
     for (let each: unknown = error; each instanceof Error; each = each.cause)
       write(`${each.stack ?? each.message}\n`);
   }
+  return exitCodeOf(error);
+}
+
+export function exitCodeOf(error: unknown): number {
   if (error instanceof ConfigError) return exitCodes.usage;
   return error instanceof CommandError ? error.exitCode : exitCodes.failed;
 }
@@ -37,7 +46,7 @@ export function reportUncaught(error: unknown, write: (text: string) => void): n
 function textOf(error: unknown): string {
   const isOurs =
     error instanceof CommandError || error instanceof ConfigError || error instanceof PublicError;
-  return (isOurs ? undefined : resourceFaultOf(error)) ?? messageOf(error);
+  return nativeModuleFault(error) ?? (isOurs ? undefined : resourceFaultOf(error)) ?? messageOf(error);
 }
 
 /** What the system says when an address cannot be listened on, as a sentence with a way out. */

@@ -3,10 +3,12 @@
  */
 import type { Logger } from 'pino';
 import type { App } from '../service/app.js';
-import { autoShards, type Config } from '../config/load.js';
+import { type Config, configOfValues } from '../config/load.js';
 import { type Community, makeCommunity } from '../source/demo/community.js';
 import { CommandError } from './command-error.js';
-import { closeOnSignal, makeLogger, start } from './serve.js';
+import { makeLogger } from './log.js';
+import { Progress } from './progress-bar.js';
+import { closeOnSignal, start } from './serve.js';
 import type { Terminal } from './terminal.js';
 
 const demoPort = 8090;
@@ -15,6 +17,9 @@ const serviceToken = 'demo';
 
 /** So few that the friends share more than a page. */
 const pageSizeMax = 10;
+
+/** Making up so many users takes seconds, in which nothing is heard. */
+const announcedUsersMin = 100_000;
 
 export interface DemoOptions {
   /** Default: 8090, or any free one when that is taken. */
@@ -25,17 +30,30 @@ export interface DemoOptions {
 }
 
 export async function demo({ port, users, rooms, seed }: DemoOptions, terminal: Terminal): Promise<void> {
+  if (users !== undefined && users >= announcedUsersMin)
+    terminal.err(`Making up a community of ${users} users, which takes a while.\n`);
   const community = makeCommunity({
     ...(users !== undefined && { users }),
     ...(rooms !== undefined && { rooms }),
     ...(seed !== undefined && { seed }),
   });
   // Requests and signals of a demo need no log.
-  const logger = makeLogger('warn', terminal);
+  const logger = makeLogger({ logLevel: 'warn' }, terminal);
   const app = await startDemo(community, port, logger, terminal);
-  for (const changes of community.changes()) await app.apply(changes);
+  await load(community, app, terminal);
   terminal.out(greeting(community, app.url));
   await closeOnSignal(app, logger, terminal.stopSignal(), terminal);
+}
+
+async function load(community: Community, app: App, terminal: Terminal): Promise<void> {
+  const progress = new Progress(terminal, 'loading the community');
+  let done = 0;
+  for (const changes of community.changes()) {
+    await app.apply(changes);
+    done += changes.length;
+    progress.say(done / community.membershipCount);
+  }
+  progress.end();
 }
 
 async function startDemo(
@@ -56,26 +74,13 @@ async function startDemo(
 }
 
 function demoConfig({ friends: [alice, bob], stranger, sharedCount }: Community, port: number): Config {
-  return {
+  return configOfValues({
     listen: { host: demoHost, port },
-    dataDir: null,
-    store: { bytesMax: 2 ** 37, recentChangesMax: 2 ** 20, compactAtWaste: null },
-    shards: autoShards(),
-    pageSize: Math.max(1, Math.min(pageSizeMax, Math.floor(sharedCount / 2))),
-    auth: {
-      staticTokens: new Map([
-        ['alice-token', alice],
-        ['bob-token', bob],
-        ['zoe-token', stranger],
-      ]),
-    },
-    serviceToken,
-    rateLimit: { perSecond: 50, burst: 100 },
-    versions: { advertiseV119: false },
-    metrics: { listen: null },
-    import: { bodyBytesMax: 64 * 2 ** 20 },
-    logLevel: 'warn',
-  };
+    data_dir: null,
+    page_size: Math.max(1, Math.min(pageSizeMax, Math.floor(sharedCount / 2))),
+    auth: { static_tokens: { 'alice-token': alice, 'bob-token': bob, 'zoe-token': stranger } },
+    service_token: serviceToken,
+  });
 }
 
 function greeting({ friends: [alice, bob], stranger, ownRoom, ...counts }: Community, url: string): string {

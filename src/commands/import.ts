@@ -6,10 +6,10 @@
  */
 import { rejectedListedMax } from '../base/limits.js';
 import { loadConfig } from '../config/load.js';
-import { type Line, readLines } from '../source/formats/lines.js';
+import { readLines } from '../source/formats/lines.js';
 import { itemOf } from '../source/formats/ndjson.js';
 import { CommandError, exitCodes } from './command-error.js';
-import { openInput } from './import-input.js';
+import { type ImportInput, openInput } from './import-input.js';
 import { MembershipsClient } from './memberships-client.js';
 import { watchedBar } from './progress-bar.js';
 import { serverUrl } from './server-url.js';
@@ -30,35 +30,53 @@ export interface ImportOptions {
   readonly strict?: boolean | undefined;
 }
 
-/** @throws CommandError also, with `strict`, for a rejected line; the summary is printed all the same */
+/**
+ * @throws CommandError also where every line was rejected, and with `strict` for the first one; the summary is printed all
+ * the same
+ */
 export async function importFile(options: ImportOptions, terminal: Terminal): Promise<void> {
-  const client = makeClient(options, terminal);
   const input = await openInput(options.file, terminal.stdin);
   const startedAtMs = terminal.clock.monotonicMs();
   // Only where the end is known.
   const { bytesTotal } = input;
   const bar = bytesTotal === undefined ? undefined : watchedBar(terminal);
-  const run = new ImportRun(client, options.strict === true, (line, reason) => {
-    terminal.err(`line ${line}: ${reason}\n`);
+  const remark = (text: string): void => (bar === undefined ? terminal.err(text) : bar.above(text));
+  const run = new ImportRun(makeClient(options, remark, terminal), input, {
+    strict: options.strict === true,
+    onRejected: (line, reason) => remark(`line ${line}: ${reason}\n`),
+    onProgress: (bytesSent) => bar?.say(bytesSent / Math.max(1, bytesTotal ?? 1)),
   });
-  try {
-    await run.all(readLines(input.bytes), () => bar?.say(input.bytesRead() / Math.max(1, bytesTotal ?? 1)));
-  } finally {
+  const sumUp = (): void => {
     bar?.end();
     if (run.unlisted > 0) terminal.err(`and ${run.unlisted} more rejected lines\n`);
     const seconds = (terminal.clock.monotonicMs() - startedAtMs) / 1000;
     terminal.out(
       `applied ${run.applied}, ignored ${run.ignored}, rejected ${run.rejected} in ${seconds.toFixed(1)} s\n`,
     );
+  };
+  try {
+    await run.all();
+  } catch (error) {
+    // Where nothing has happened there is nothing to sum up.
+    if (run.applied + run.ignored + run.rejected > 0) sumUp();
+    else bar?.end();
+    throw error;
   }
+  sumUp();
   if (options.strict === true && run.rejected > 0) {
     throw new CommandError(
       `${input.name}: stopped at a rejected line (--strict); what stood before it is applied`,
     );
   }
+  if (run.rejected > 0 && run.applied + run.ignored === 0)
+    throw new CommandError(`${input.name}: no line was accepted; "import --help" shows what a line is`);
 }
 
-function makeClient({ config: file, url }: ImportOptions, terminal: Terminal): MembershipsClient {
+function makeClient(
+  { config: file, url }: ImportOptions,
+  onWait: (text: string) => void,
+  terminal: Terminal,
+): MembershipsClient {
   const { listen, serviceToken, source } = loadConfig({ file, env: terminal.env, serves: false });
   if (source !== undefined) {
     throw new CommandError(
@@ -90,7 +108,14 @@ function makeClient({ config: file, url }: ImportOptions, terminal: Terminal): M
       },
     );
   }
-  return new MembershipsClient({ url: base, serviceToken, terminal });
+  return new MembershipsClient({ url: base, serviceToken, terminal, onWait });
+}
+
+interface ImportRunOptions {
+  readonly strict: boolean;
+  readonly onRejected: (line: number, reason: string) => void;
+  /** Told how many bytes of the input the server has taken. */
+  readonly onProgress: (bytesSent: number) => void;
 }
 
 /** The counts of one import, and the batch that is being filled. */
@@ -99,26 +124,27 @@ class ImportRun {
   ignored = 0;
   rejected = 0;
   readonly #client: MembershipsClient;
-  readonly #strict: boolean;
-  readonly #reject: (line: number, reason: string) => void;
+  readonly #input: ImportInput;
+  readonly #options: ImportRunOptions;
   #listed = 0;
   #parts: Buffer[] = [];
   #bytes = 0;
   /** The number in the file of each line in the batch: blank lines are not sent, so an offset would not do. */
   #numbers: number[] = [];
 
-  constructor(client: MembershipsClient, strict: boolean, reject: (line: number, reason: string) => void) {
+  constructor(client: MembershipsClient, input: ImportInput, options: ImportRunOptions) {
     this.#client = client;
-    this.#strict = strict;
-    this.#reject = reject;
+    this.#input = input;
+    this.#options = options;
   }
 
   /** Ends early, with `strict`, at the first rejected line. */
-  async all(batches: AsyncIterable<Line[]>, onProgress: () => void): Promise<void> {
-    for await (const lines of batches) {
+  async all(): Promise<void> {
+    const { strict } = this.#options;
+    for await (const lines of readLines(this.#input.bytes)) {
       for (const line of lines) {
-        const fault = this.#strict || line.bytes === undefined ? itemOf(line).fault : undefined;
-        if (fault !== undefined && this.#strict) {
+        const fault = strict || line.bytes === undefined ? itemOf(line).fault : undefined;
+        if (fault !== undefined && strict) {
           await this.#flush();
           this.#rejectLine(line.number, fault);
           return;
@@ -126,9 +152,8 @@ class ImportRun {
         if (fault !== undefined) this.#rejectLine(line.number, fault);
         else if (line.bytes !== undefined) await this.#add(line.number, line.bytes);
         // The server's rules may be stricter than ours.
-        if (this.#strict && this.rejected > 0) return;
+        if (strict && this.rejected > 0) return;
       }
-      onProgress();
     }
     await this.#flush();
   }
@@ -154,17 +179,20 @@ class ImportRun {
     this.#parts = [];
     this.#bytes = 0;
     this.#numbers = [];
+    // What is read until the answer is here is not sent yet.
+    const bytesRead = this.#input.bytesRead();
     const answer = await this.#client.send(body);
     this.applied += answer.applied;
     this.ignored += answer.ignored;
     for (const { line, error } of answer.rejected) this.#rejectLine(numbers[line - 1], error);
     this.rejected += answer.rejectedCount - answer.rejected.length;
+    this.#options.onProgress(bytesRead);
   }
 
   #rejectLine(line: number, reason: string): void {
     this.rejected++;
     if (this.#listed === rejectedListedMax) return;
     this.#listed++;
-    this.#reject(line, reason);
+    this.#options.onRejected(line, reason);
   }
 }

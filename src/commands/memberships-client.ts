@@ -2,17 +2,24 @@
  * Sends batches of NDJSON to a running server, again when that may help: applying a line twice equals applying it once,
  * so a batch whose answer was lost is simply sent again.
  *
- * Invariant: one batch is under way at a time, because later lines of the same user and room must win. Cost: bounded;
- * `attemptsMax` tries of a batch, with waits that double up to `waitMsMax`.
+ * Invariant: one batch is under way at a time, because later lines of the same user and room must win. Cost: bounded; a batch
+ * is tried for `absentMsMax` where no server has ever answered, else for `busyMsMax`, with waits that double.
  */
 import { messageOf } from '../base/errors.js';
 import { parseObject } from '../base/json-object.js';
 import { CommandError } from './command-error.js';
 import type { Terminal } from './terminal.js';
 
-const attemptsMax = 8;
+/** A server that was started a moment ago listens by then; a wrong address never will. */
+const absentMsMax = 30_000;
+
+/** One that is busy, is being restarted, or loads a large store. */
+const busyMsMax = 10 * 60_000;
+
 const firstWaitMs = 250;
-const waitMsMax = 30_000;
+/** Unless the server asks for more, and then: */
+const waitMsMax = 5_000;
+const askedWaitMsMax = 30_000;
 const answerTimeoutMs = 120_000;
 
 export interface BatchAnswer {
@@ -28,12 +35,14 @@ export interface MembershipsClientOptions {
   readonly url: string;
   readonly serviceToken: string;
   readonly terminal: Pick<Terminal, 'clock' | 'sleepMs'>;
+  /** Told once a batch why it waits, and for how long at most. */
+  readonly onWait: (text: string) => void;
 }
 
 export class MembershipsClient {
   readonly #options: MembershipsClientOptions;
   readonly #endpoint: string;
-  /** Once the server has answered, a refused connection is a restart rather than a wrong address. */
+  /** Until a server has answered, the address may be wrong. */
   #answered = false;
 
   constructor(options: MembershipsClientOptions) {
@@ -43,17 +52,28 @@ export class MembershipsClient {
 
   /** @throws CommandError when trying again would not help, or did not */
   async send(batch: Buffer): Promise<BatchAnswer> {
+    const { terminal, onWait } = this.#options;
+    const startedAtMs = terminal.clock.monotonicMs();
+    let waitMs = firstWaitMs;
     for (let attempt = 1; ; attempt++) {
       const outcome = await this.#attempt(batch);
       if ('answer' in outcome) return outcome.answer;
-      if (attempt === attemptsMax) {
-        throw new CommandError(
-          `${outcome.problem}; gave up after ${attemptsMax} tries. Run the import again: applying a line twice does no harm`,
-        );
-      }
-      const backOffMs = firstWaitMs * 2 ** (attempt - 1);
-      await this.#options.terminal.sleepMs(Math.min(waitMsMax, Math.max(backOffMs, outcome.retryAfterMs)));
+      const { problem, retryAfterMs } = outcome;
+      const triedMsMax = this.#answered ? busyMsMax : absentMsMax;
+      const nextWaitMs = Math.max(waitMs, Math.min(askedWaitMsMax, retryAfterMs));
+      if (terminal.clock.monotonicMs() - startedAtMs + nextWaitMs > triedMsMax) throw this.#givenUp(problem);
+      if (attempt === 1) onWait(`${problem}: trying again for up to ${triedMsMax / 1000} s\n`);
+      await terminal.sleepMs(nextWaitMs);
+      waitMs = Math.min(waitMsMax, waitMs * 2);
     }
+  }
+
+  #givenUp(problem: string): CommandError {
+    return new CommandError(
+      this.#answered
+        ? `${problem}; gave up after ${busyMsMax / 1000} s. Run the import again: applying a line twice does no harm`
+        : `${problem}, for ${absentMsMax / 1000} s: start the server with "mutual-rooms serve", or name another one with --url`,
+    );
   }
 
   async #attempt(
@@ -95,12 +115,7 @@ export class MembershipsClient {
     const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
     const reason = cause instanceof AggregateError ? (cause.errors[0] as unknown) : cause;
     const { code } = reason as NodeJS.ErrnoException;
-    const problem = `no answer from ${this.#endpoint} (${code ?? messageOf(reason)})`;
-    if (this.#answered || (code !== 'ECONNREFUSED' && code !== 'ENOTFOUND')) return problem;
-    throw new CommandError(
-      `no server answers at ${this.#options.url} (${code}): start it with "mutual-rooms serve", or name another one with --url`,
-      { cause: error },
-    );
+    return `no server answers at ${this.#options.url} (${code ?? messageOf(reason)})`;
   }
 
   #retryAfterMs(response: Response): number {

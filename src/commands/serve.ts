@@ -2,12 +2,12 @@
  * `serve`: the server, from its configuration until a signal. Logs go to stderr; stdout gets the one line that says
  * where it listens, once it does.
  */
-import { type DestinationStream, type Logger, pino } from 'pino';
+import type { Logger } from 'pino';
 import { type App, startApp } from '../service/app.js';
 import { type Config, loadConfig } from '../config/load.js';
 import { startingText, type Starting } from '../http/backend.js';
 import { exitCodes, listenFault } from './command-error.js';
-import { watchedBar, type ProgressBar } from './progress-bar.js';
+import { logged, makeLogger } from './log.js';
 import type { Terminal } from './terminal.js';
 
 /** What is in flight, and whatever else a stop waits for, has so long: requests have ten seconds (http/server.ts). */
@@ -22,7 +22,12 @@ export interface ServeOptions {
 
 export async function serve({ config: file }: ServeOptions, terminal: Terminal): Promise<void> {
   const config = loadConfig({ file, env: terminal.env });
-  const logger = makeLogger(config.logLevel, terminal);
+  const logger = makeLogger(config, terminal);
+  await logged(logger, terminal, () => run(config, logger, terminal));
+}
+
+async function run(config: Config, logger: Logger, terminal: Terminal): Promise<void> {
+  for (const warning of config.warnings ?? []) logger.warn(warning);
   const report = new StartReport(logger, terminal);
   const signalled = terminal.stopSignal();
   let isStarting = true;
@@ -32,9 +37,9 @@ export async function serve({ config: file }: ServeOptions, terminal: Terminal):
     logger.info({ signal }, 'stopped while starting');
     terminal.exit(exitCodes.ok);
   });
-  const app = await start(config, logger, (starting) => report.say(starting)).finally(() => report.end());
+  const app = await start(config, logger, (starting) => report.say(starting));
   isStarting = false;
-  logger.info('the index is loaded');
+  logger.info('the index is loaded: questions are answered');
   const shards =
     config.shards === 0 ? 'inline' : `${config.shards} ${config.shards === 1 ? 'shard' : 'shards'}`;
   const kept = config.dataDir === null ? 'memory only' : `store in ${config.dataDir}`;
@@ -43,38 +48,27 @@ export async function serve({ config: file }: ServeOptions, terminal: Terminal):
   await closeOnSignal(app, logger, signalled, terminal);
 }
 
-/** Says how far a start has come: by a bar where a person watches, and by a line in the log every few seconds. */
+/** Says how far a start has come, by a line in the log every few seconds. */
 class StartReport {
   readonly #logger: Logger;
   readonly #terminal: Terminal;
-  readonly #bar: ProgressBar | undefined;
   #phase: Starting['phase'] | undefined;
   #saidAtMs = 0;
 
   constructor(logger: Logger, terminal: Terminal) {
     this.#logger = logger;
     this.#terminal = terminal;
-    this.#bar = watchedBar(terminal);
   }
 
-  say(starting: Starting): void {
-    this.#bar?.say(starting.share);
+  say({ phase, share }: Starting): void {
     const nowMs = this.#terminal.clock.monotonicMs();
-    if (starting.phase !== this.#phase || nowMs - this.#saidAtMs >= saidEveryMs) {
+    if (phase !== this.#phase || nowMs - this.#saidAtMs >= saidEveryMs) {
       this.#saidAtMs = nowMs;
-      this.#logger.info({ ...starting }, startingText(starting));
+      // What it waits for, if anything, the source has logged as its failure.
+      this.#logger.info({ phase, share }, startingText({ phase, share }));
     }
-    this.#phase = starting.phase;
+    this.#phase = phase;
   }
-
-  end(): void {
-    this.#bar?.end();
-  }
-}
-
-export function makeLogger(level: string, terminal: Terminal): Logger {
-  const stderr: DestinationStream = { write: (line) => terminal.err(line) };
-  return pino({ level }, stderr);
 }
 
 /**
@@ -92,7 +86,6 @@ export async function start(
     await app.ready;
     return app;
   } catch (error) {
-    logger.debug({ err: error }, 'the server did not start');
     await app?.close();
     throw listenFault(error) ?? error;
   }

@@ -12,8 +12,10 @@ export interface Terminal {
   readonly stdin: Readable;
   /** For results that are a stream; `out` is for the rest. */
   readonly stdout: Writable;
-  /** Whether a person watches: then a progress bar is drawn on stderr. */
+  /** Whether a person watches stderr: then progress is drawn there, and the log is text. */
   readonly watched: boolean;
+  /** Whether that person wants colors. */
+  readonly colored: boolean;
   readonly clock: Clock;
   /** For results. */
   out(text: string): void;
@@ -24,6 +26,8 @@ export interface Terminal {
   exit(code: number): void;
   /** Ends the process with exit code 1 where it has not ended by itself by then. @param before what is said first */
   exitAfter(durationMs: number, before: () => void): void;
+  /** Calls `tell` with an exception that nobody catches, then ends the process with exit code 1. */
+  onUncaught(tell: (error: unknown) => void): void;
   /** Resolves at the first SIGTERM or SIGINT; a second one ends the process at once. */
   stopSignal(): Promise<string>;
 }
@@ -33,6 +37,7 @@ export const processTerminal: Terminal = {
   stdin: process.stdin,
   stdout: process.stdout,
   watched: process.stderr.isTTY,
+  colored: process.stderr.isTTY && process.stderr.hasColors(),
   clock: systemClock,
   out: (text) => void process.stdout.write(text),
   err: (text) => void process.stderr.write(text),
@@ -47,6 +52,13 @@ export const processTerminal: Terminal = {
     }, durationMs);
     // Else it would be what keeps it alive.
     timer.unref();
+  },
+  onUncaught: (tell) => {
+    // Before whatever else listens: the process ends here.
+    process.prependListener('uncaughtException', (error) => {
+      tell(error);
+      process.exit(1);
+    });
   },
   stopSignal: () =>
     new Promise((resolve) => {

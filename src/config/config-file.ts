@@ -3,7 +3,7 @@
  *
  * Faults never quote the file's text: it holds secrets.
  */
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { isNode, LineCounter, parseDocument } from 'yaml';
 import { messageOf } from '../base/errors.js';
 import { ConfigError } from './config-error.js';
@@ -21,8 +21,7 @@ export function readYaml(file: string, missingFix: string): YamlFile {
   const error = document.errors.at(0);
   if (error !== undefined) {
     const where = error.linePos === undefined ? '' : `:${error.linePos[0].line}:${error.linePos[0].col}`;
-    const what = error.message.split('\n')[0].replace(/ at line \d+, column \d+:?$/, '');
-    throw new ConfigError([`${file}${where}: this is not valid YAML: ${what}`]);
+    throw new ConfigError([`${file}${where}: this is not valid YAML: ${plainWords(error)}`]);
   }
   let value: unknown;
   try {
@@ -40,6 +39,28 @@ export function readYaml(file: string, missingFix: string): YamlFile {
   return { value, placeOf };
 }
 
+/** The mistakes that people make, as they would call them; the parser's words for the rest. */
+function plainWords({ code, message }: { readonly code: string; readonly message: string }): string {
+  const bracket = /end with a ([}\]])/.exec(message)?.[1];
+  if (bracket !== undefined) return `a ${bracket} is missing above: one that was opened is not closed`;
+  const quote = /^Missing closing (["'])/.exec(message)?.[1];
+  if (quote !== undefined) return `a closing ${quote} is missing above`;
+  switch (code) {
+    case 'DUPLICATE_KEY':
+      return 'this key is given twice; remove one of them';
+    case 'TAB_AS_INDENT':
+      return 'the line is indented with a tab; use spaces';
+    case 'BLOCK_AS_IMPLICIT_KEY':
+      return 'the next line is indented too far, or a value with a colon in it needs quotes';
+    case 'MULTILINE_IMPLICIT_KEY':
+      return 'the line is no "key: value", or lacks a comma at its end';
+    case 'BAD_SCALAR_START':
+      return 'a text that begins with this character needs quotes';
+    default:
+      return message.split('\n')[0].replace(/ at line \d+, column \d+:?$/, '');
+  }
+}
+
 /** @throws ConfigError with `missingFix` as the way out when there is no such file */
 export function readText(file: string, missingFix: string): string {
   try {
@@ -52,4 +73,10 @@ export function readText(file: string, missingFix: string): string {
       throw new ConfigError([`${file}: it may not be read; give this user the right to`]);
     throw new ConfigError([`${file}: it cannot be read: ${messageOf(error)}`]);
   }
+}
+
+/** Whether users other than its owner and group may read a file. */
+export function isReadableByAll(file: string): boolean {
+  // The modes of Windows say nothing of the kind.
+  return process.platform !== 'win32' && (statSync(file).mode & 0o004) !== 0;
 }

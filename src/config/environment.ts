@@ -53,26 +53,32 @@ function readVariable(key: Key, text: string): { value: unknown } | { fault: str
   }
 }
 
-function unknownVariables(env: Env): string[] {
-  const known = [configFileVariable, ...keys.map(({ variable }) => variable)];
+/** The variables that are meant for us, mistyped ones among them. */
+export function variablesIn(env: Env): string[] {
   return (
     Object.keys(env)
-      .filter((name) => name.startsWith(envPrefix) && env[name] !== undefined && !known.includes(name))
+      .filter((name) => name.startsWith(envPrefix) && env[name] !== undefined)
       // Kubernetes sets these in every pod beside a Service that is named mutual-rooms.
       .filter((name) => !/^MUTUAL_ROOMS_(SERVICE_(HOST|PORT.*)|PORT(_\d+_.*)?)$/.test(name))
       .sort()
-      .map((name) => {
-        const meant = didYouMean(
-          name.slice(envPrefix.length),
-          known.map((each) => each.slice(envPrefix.length)),
-        );
-        const hint =
-          meant === undefined
-            ? 'unset it; the README lists every variable'
-            : `did you mean ${envPrefix}${meant}?`;
-        return `${name}: there is no such variable; ${hint}`;
-      })
   );
+}
+
+function unknownVariables(env: Env): string[] {
+  const known = [configFileVariable, ...keys.map(({ variable }) => variable)];
+  return variablesIn(env)
+    .filter((name) => !known.includes(name))
+    .map((name) => {
+      const meant = didYouMean(
+        name.slice(envPrefix.length),
+        known.map((each) => each.slice(envPrefix.length)),
+      );
+      const hint =
+        meant === undefined
+          ? 'unset it; "mutual-rooms options" lists every variable'
+          : `did you mean ${envPrefix}${meant}?`;
+      return `${name}: there is no such variable; ${hint}`;
+    });
 }
 
 export function setIn(map: Record<string, unknown>, path: readonly string[], value: unknown): void {

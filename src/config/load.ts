@@ -9,12 +9,20 @@ import { dirname, resolve } from 'node:path';
 import type { z } from 'zod';
 import { isObject as isMap } from '../base/json-object.js';
 import { ConfigError } from './config-error.js';
-import { readText, readYaml, type YamlFile } from './config-file.js';
+import { isReadableByAll, readText, readYaml, type YamlFile } from './config-file.js';
 import { didYouMean } from './did-you-mean.js';
 import { type ConfiguredSources, sourceOptions, sourceSecrets } from '../source/sources.js';
-import { type Env, overlayEnvironment, setIn } from './environment.js';
+import { type Env, overlayEnvironment, setIn, variablesIn } from './environment.js';
 import { childrenAt, configFileVariable, keyAt, keys } from './keys.js';
-import { type ConfigFile, type logLevels, schema, staticTokensSchema, staticTokensTakes } from './schema.js';
+import {
+  type ConfigFile,
+  type logFormats,
+  type logLevels,
+  schema,
+  staticTokensSchema,
+  staticTokensSeen,
+  staticTokensTakes,
+} from './schema.js';
 
 export interface Address {
   readonly host: string;
@@ -62,6 +70,10 @@ export interface Config {
   readonly metrics: { readonly listen: Address | null };
   readonly import: { readonly bodyBytesMax: number };
   readonly logLevel: (typeof logLevels)[number];
+  /** What is no fault, but ought to be mended. */
+  readonly warnings?: readonly string[];
+  /** Absent: `auto`. */
+  readonly logFormat?: (typeof logFormats)[number];
 }
 
 export interface LoadOptions {
@@ -70,6 +82,11 @@ export interface LoadOptions {
   readonly env: Env;
   /** `false` for a command that only talks to a running server, and so needs nobody to ask. Default: true. */
   readonly serves?: boolean;
+}
+
+/** Whether there is any configuration: a file, or a variable that is one, also a mistyped one. */
+export function isConfigured({ file, env }: Pick<LoadOptions, 'file' | 'env'>): boolean {
+  return file !== undefined || variablesIn(env).length > 0;
 }
 
 /** @throws ConfigError */
@@ -107,11 +124,53 @@ export function loadConfig({ file, env, serves = true }: LoadOptions): Config {
     faults.length === 0
   ) {
     faults.push(
-      `${configFile ?? 'environment'}: nobody could ask: give homeserver.url, or auth.static_tokens with at least one token`,
+      isConfigured({ file, env })
+        ? `${configFile ?? 'environment'}: nobody could ask: give homeserver.url, or auth.static_tokens with at least one token`
+        : 'no configuration is given: name a file with --config or MUTUAL_ROOMS_CONFIG, or set at least MUTUAL_ROOMS_HOMESERVER_URL ' +
+            '("mutual-rooms demo" needs none, "mutual-rooms options" lists what there is)',
     );
   }
   if (faults.length > 0) throw new ConfigError(faults);
-  return configOf(parsed.data, folder, secrets);
+  const open = secrets.files.filter(isReadableByAll);
+  if (configFile !== undefined && holdsSecret(yaml?.value) && isReadableByAll(configFile))
+    open.unshift(configFile);
+  const warnings = open.map(
+    (each) => `${each}: it holds secrets, and everybody on this machine may read it; run "chmod o-r ${each}"`,
+  );
+  return { ...configOf(parsed.data, folder, secrets), ...(warnings.length > 0 && { warnings }) };
+}
+
+/** Whether a secret stands in the file itself. */
+function holdsSecret(fromFile: unknown): boolean {
+  const secrets = [
+    ['service_token'],
+    ['auth', 'static_tokens'],
+    ...sourceSecrets.map((path) => ['source', ...path]),
+  ];
+  return (
+    secrets.some((path) => (valueIn(fromFile, path) ?? null) !== null) ||
+    hasPasswordInUrl(valueIn(fromFile, ['source']))
+  );
+}
+
+/** Whether it is, or holds, a URL with a password. */
+function hasPasswordInUrl(value: unknown): boolean {
+  if (typeof value === 'string') return /:\/\/[^/@:]*:[^/@]+@/.test(value);
+  return isMap(value) && Object.values(value).some(hasPasswordInUrl);
+}
+
+/**
+ * A configuration of a program's own: what the values leave out has the defaults of the schema.
+ * @param values as in a file, without files that hold secrets
+ */
+export function configOfValues(values: z.input<typeof schema>): Config {
+  const data = schema.parse(values);
+  return configOf(data, process.cwd(), {
+    staticTokens: new Map(Object.entries(data.auth.static_tokens ?? {})),
+    serviceToken: data.service_token,
+    source: data.source,
+    files: [],
+  });
 }
 
 /**
@@ -127,6 +186,8 @@ interface Secrets {
   readonly serviceToken: string | undefined;
   /** What `source` says, with what it has in files. */
   readonly source: ConfigFile['source'];
+  /** The files that some of them came from. */
+  readonly files: readonly string[];
 }
 
 type PlaceOf = (path: readonly PropertyKey[]) => string;
@@ -187,6 +248,7 @@ function shapeOf(value: unknown): string {
 }
 
 function readSecrets(data: ConfigFile, folder: string, placeOf: PlaceOf, faults: string[]): Secrets {
+  const files: string[] = [];
   const fixOf = (name: string): string =>
     `create it, or correct ${name} (relative paths start at the configuration file)`;
 
@@ -205,8 +267,11 @@ function readSecrets(data: ConfigFile, folder: string, placeOf: PlaceOf, faults:
       faults.push(`${places}: ${plain.join('.')} and ${name} are both given; remove one of them`);
       return undefined;
     }
+    const file = resolve(folder, path);
     try {
-      return read(resolve(folder, path), name);
+      const value = read(file, name);
+      files.push(file);
+      return value;
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
       faults.push(...error.faults.map((fault) => `${placeOf(filePath)}: ${name}: ${fault}`));
@@ -240,9 +305,13 @@ function readSecrets(data: ConfigFile, folder: string, placeOf: PlaceOf, faults:
     tokens !== undefined,
     tokensFile,
     (file, name) => {
-      const parsed = staticTokensSchema.safeParse(readYaml(file, fixOf(name)).value);
-      if (!parsed.success) throw new ConfigError([`${file}: it must hold ${staticTokensTakes}`]);
-      return parsed.data;
+      const { value } = readYaml(file, fixOf(name));
+      const parsed = staticTokensSchema.safeParse(value);
+      if (parsed.success) return parsed.data;
+      const seen = value === null ? 'an empty file' : staticTokensSeen(value, parsed.error.issues[0].path);
+      throw new ConfigError([
+        `${file}: it must hold ${staticTokensTakes}${seen === undefined ? '' : `, but holds ${seen}`}`,
+      ]);
     },
   );
 
@@ -262,6 +331,7 @@ function readSecrets(data: ConfigFile, folder: string, placeOf: PlaceOf, faults:
     serviceToken: data.service_token ?? serviceToken,
     source,
     staticTokens: new Map(Object.entries(tokens ?? tokensFromFile ?? {})),
+    files,
   };
 }
 
@@ -294,5 +364,6 @@ function configOf(data: ConfigFile, folder: string, secrets: Secrets): Config {
     metrics: { listen: data.metrics.listen },
     import: { bodyBytesMax: data.import.body_bytes_max },
     logLevel: data.log_level,
+    logFormat: data.log_format,
   };
 }

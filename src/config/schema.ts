@@ -1,5 +1,5 @@
 /**
- * The configuration file, key by key: this schema checks it, is its manual, and makes the table in the README.
+ * The configuration file, key by key: this schema checks it, is its manual, and makes src/config/README.md.
  *
  * Invariant: every key carries a description and says what it takes (`takes`), because faults are worded with it.
  * Keys are snake_case as written in YAML; load.ts turns the result into `Config`.
@@ -9,6 +9,8 @@ import { host, hostTakes, key, path, port, portTakes, secret } from '../base/con
 import { nameBytesMax } from '../base/limits.js';
 import { sourceNames, sourceSections } from '../source/sources.js';
 
+export const logFormats = ['auto', 'json', 'text'] as const;
+
 export const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 
 const count = z.int().min(1);
@@ -17,9 +19,11 @@ const secondsTakes = 'a number of seconds from 1 to 86400';
 
 const secondsMax = 86_400;
 
+const tokenPattern = /^[\x21-\x7e]+$/;
+
 /** A token may be any text that fits in a header line; a user ID is checked only as far as telling the two apart. */
 export const staticTokensSchema = z.record(
-  secret.regex(/^[\x21-\x7e]+$/),
+  secret.regex(tokenPattern),
   z
     .string()
     .regex(/^@[^:]*:./s)
@@ -28,6 +32,27 @@ export const staticTokensSchema = z.record(
 
 export const staticTokensTakes =
   'a map of access token to user ID, such as { "alice-token": "@alice:example.org" }';
+
+/** Names the entry by its place: token and user ID may have changed places, so neither shows. */
+export function staticTokensSeen(value: unknown, inner: readonly PropertyKey[]): string | undefined {
+  const token = inner.at(0);
+  if (typeof value !== 'object' || value === null || token === undefined) return undefined;
+  const entry = `a map whose entry ${Object.keys(value).indexOf(String(token)) + 1}`;
+  if (String(token).startsWith('@')) return `${entry} has the user ID first; the token comes first`;
+  return secret.regex(tokenPattern).safeParse(token).success
+    ? `${entry} has no user ID such as @alice:example.org as its value`
+    : `${entry} has something else than printable ASCII without spaces as its token`;
+}
+
+/** One that is refused for its user may hold a password, and its query anything. */
+function homeserverUrlSeen(value: unknown): string | undefined {
+  if (typeof value !== 'string' || value === '') return undefined;
+  if (value.includes('@')) return 'one with a user in it';
+  const [bare, ...more] = value.split(/[?#]/);
+  const shown = JSON.stringify(bare);
+  if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(bare)) return `${shown}, where http:// or https:// is missing`;
+  return more.length > 0 ? `${shown} with a query or fragment` : shown;
+}
 
 function isHomeserverUrl(text: string): boolean {
   if (!URL.canParse(text)) return false;
@@ -127,8 +152,7 @@ export const schema = z.strictObject({
       .strictObject({
         url: key(z.string().refine(isHomeserverUrl), {
           takes: 'an http or https URL without user, query and fragment, such as http://127.0.0.1:8008',
-          // One that is refused for its user may hold a password.
-          secret: true,
+          seen: homeserverUrlSeen,
           description: 'Base URL of the homeserver, as this server reaches it.',
         }),
         whoami_cache: key(
@@ -170,6 +194,7 @@ export const schema = z.strictObject({
           description:
             'Access tokens accepted without asking a homeserver: a map of token to user ID, for demos and tests.',
           secret: true,
+          seen: staticTokensSeen,
         }),
         static_tokens_file: key(path.optional(), {
           takes: 'a path',
@@ -269,6 +294,11 @@ export const schema = z.strictObject({
     takes: `one of ${logLevels.join(', ')}`,
     description:
       'Least weight of what is logged, to stderr. Errors of the command line show their stack from `debug` on.',
+  }),
+  log_format: key(z.enum(logFormats).default('auto'), {
+    takes: `one of ${logFormats.join(', ')}`,
+    description:
+      'Form of the log: a JSON object a line, or text for people. `auto` is text on a terminal, else JSON.',
   }),
 });
 

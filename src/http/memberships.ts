@@ -8,6 +8,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { tokenHash } from '../auth/token-hash.js';
 import type { Change } from '../base/change.js';
+import { systemClock } from '../base/clock.js';
 import { MatrixError } from '../base/matrix-error.js';
 import { rejectedListedMax } from '../base/limits.js';
 import type { Metrics } from '../metrics/metrics.js';
@@ -15,6 +16,7 @@ import { readMsgpack } from '../source/formats/msgpack.js';
 import { readNdjson } from '../source/formats/ndjson.js';
 import { findBearerToken } from './access-token.js';
 import { RequestAborted } from './errors.js';
+import { ImportLog } from './import-log.js';
 import { sendJson } from './json.js';
 import type { Backend } from './backend.js';
 
@@ -34,6 +36,8 @@ export interface MembershipsDeps {
 
 export function addMemberships(app: FastifyInstance, deps: MembershipsDeps): void {
   const hashOfOurs = tokenHash(deps.serviceToken);
+  const log = new ImportLog(app.log, systemClock);
+  app.addHook('onClose', async () => log.flush());
   app.post(
     membershipsPath,
     {
@@ -51,7 +55,7 @@ export function addMemberships(app: FastifyInstance, deps: MembershipsDeps): voi
       },
     },
     async (request, reply) => {
-      const result = await ingestBody(request, deps);
+      const result = await ingestBody(request, deps, log);
       return sendJson(reply, result);
     },
   );
@@ -69,6 +73,7 @@ interface IngestAnswer {
 async function ingestBody(
   request: FastifyRequest,
   { service, metrics, bodyBytesMax }: MembershipsDeps,
+  log: ImportLog,
 ): Promise<IngestAnswer> {
   if (service.source !== undefined) {
     throw new MatrixError(
@@ -112,6 +117,7 @@ async function ingestBody(
       result.applied += applied;
       result.ignored += ignored;
       metrics.changes(applied, ignored, result.rejected_count - rejectedBefore);
+      log.add(applied, ignored, result.rejected_count - rejectedBefore);
     }
   } finally {
     // What is left of the body is read and thrown away: the client gets the answer once it has sent everything.

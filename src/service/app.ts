@@ -152,7 +152,10 @@ async function listen(
   server: FastifyInstance,
   { host, port }: { host: string; port: number },
 ): Promise<string> {
-  await server.listen({ host, port });
+  // Said before the index is there, and before what may be wrong with the store.
+  const listenTextResolver = (address: string): string =>
+    `listening on ${address}; what needs the index gets 503 until it is loaded`;
+  await server.listen({ host, port, listenTextResolver });
   const address = server.server.address() as AddressInfo;
   return httpUrl(host, address.port);
 }

@@ -77,7 +77,7 @@ export class IndexLifecycle {
     const { metrics } = this.#deps;
     const { store, engine } = await this.#load();
     metrics.watch(gaugesOf(engine), store);
-    const ingest = new Ingest(engine, store, { observer: this.#observer() });
+    const ingest = new Ingest(engine, store, { observer: this.#observer(store) });
     await this.#openSource({ store, engine }, ingest);
     if (this.#isClosing) return;
     const tokens = new PageTokens({ identity: store.identity });
@@ -185,12 +185,13 @@ export class IndexLifecycle {
   }
 
   /** The log says once that changes are refused, and once that they are not any more. */
-  #observer(): IngestObserver {
+  #observer(store: Store): IngestObserver {
     const { metrics, logger } = this.#deps;
     let isRefusing = false;
     return {
       committed: (changes, seconds) => {
-        metrics.committed(changes, seconds);
+        // Memory alone commits nothing.
+        if (store.path !== undefined) metrics.committed(changes, seconds);
         if (isRefusing) logger.warn('the store takes changes again');
         isRefusing = false;
       },

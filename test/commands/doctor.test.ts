@@ -161,7 +161,27 @@ describe('doctor', () => {
       const port = await startServer(answers);
       const { lines } = await doctor({ AUTH_STATIC_TOKENS: '{"t":"@a:b"}', LISTEN_PORT: String(port) });
       expect(lines.at(-1)).toMatch(text);
+      expect(lines.filter((line) => line.startsWith('ok ')).join()).not.toContain('stop');
     }
+  });
+
+  it('warns of secrets that everybody may read, and fails for a configuration that is none', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'mutual-rooms-doctor-'));
+    const file = join(folder, 'token');
+    writeFileSync(file, longToken, { mode: 0o644 });
+    const { code, lines } = await doctor({
+      AUTH_STATIC_TOKENS: '{"t":"@a:b"}',
+      LISTEN_PORT: '0',
+      SERVICE_TOKEN_FILE: file,
+    });
+    expect(lines).toContain(
+      `warn  config: ${file}: it holds secrets, and everybody on this machine may read it; run "chmod o-r ${file}"`,
+    );
+    expect(code).toBe(0);
+    writeFileSync(file, 'listen: {');
+    expect((await doctor({ CONFIG: file })).code).toBe(1);
+    expect((await doctor({ CONFIG: join(folder, 'nowhere') })).code).toBe(1);
+    rmSync(folder, { recursive: true });
   });
 
   it('says where it did not reach the database of Synapse, and not with which password', async () => {

@@ -9,6 +9,8 @@ export interface FakeTerminal extends Terminal {
   stop(): void;
 }
 
+const sum = (numbers: readonly number[]): number => numbers.reduce((total, each) => total + each, 0);
+
 export function fakeTerminal(
   env: Record<string, string> = {},
   stdin: Iterable<Uint8Array> = [],
@@ -30,7 +32,8 @@ export function fakeTerminal(
       },
     }),
     watched: false,
-    clock: systemClock,
+    colored: false,
+    clock: { ...systemClock, monotonicMs: () => systemClock.monotonicMs() + sum(waitsMs) },
     written,
     waitsMs,
     out: (text) => {
@@ -48,6 +51,8 @@ export function fakeTerminal(
     },
     // It lives on with the other tests.
     exitAfter: () => undefined,
+    // The test's own process has one already.
+    onUncaught: () => undefined,
     stopSignal: () => stopped,
     stop: () => stop(),
   };

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { makeProgram, run } from '../../src/commands/program.js';
 import { fakeTerminal } from './fake-terminal.js';
@@ -34,13 +35,28 @@ describe('command line', () => {
     [['import'], /missing required argument 'file'/],
     [['demo', '--port', '99999'], /It must be a whole number from 0 to 65535/],
     [['serve', '--config', '/nowhere.yaml'], /^mutual-rooms: \/nowhere\.yaml: there is no such file/],
-    [['serve'], /^mutual-rooms: environment: nobody could ask/],
+    [
+      ['serve'],
+      /^mutual-rooms: no configuration is given: name a file with --config or MUTUAL_ROOMS_CONFIG, or set/,
+    ],
     [['start', '--config', '/nowhere.yaml'], /there is no such file/],
   ];
   it.each(misuses)('%j is exit code 2', async (args, text) => {
     const { code, err } = await runIt(args);
     expect(err).toMatch(text);
     expect(code).toBe(2);
+  });
+
+  it('start serves what the environment alone configures', async () => {
+    const { code, err } = await runIt(['start'], { MUTUAL_ROOMS_LISTEN_PORT: '0' });
+    expect(err).toMatch(/^mutual-rooms: environment: nobody could ask: give homeserver\.url/);
+    expect(code).toBe(2);
+  });
+
+  it('options are the page of the configuration', async () => {
+    const { code, out } = await runIt(['options']);
+    expect(out).toBe(readFileSync(new URL('../../src/config/README.md', import.meta.url), 'utf8'));
+    expect(code).toBe(0);
   });
 
   it('shows a stack with --debug, or at log level debug, and else none', async () => {

@@ -36,16 +36,30 @@ describe('serve', () => {
     await expect(fetch(`${url}/health`)).rejects.toThrow();
   });
 
-  it('says in one line that the port is in use', async () => {
+  it('says in one line that the port is in use, in the form of the log', async () => {
     const { port, free } = await takePort();
-    const terminal = fakeTerminal({ ...env, MUTUAL_ROOMS_LISTEN_PORT: String(port) });
-    const code = await run(['serve'], terminal);
+    const taken = `cannot listen on 127.0.0.1:${port}: the port is in use; stop what listens there, or choose another port (0 is any free one)`;
+    const serveAt = async (format: string, level = 'warn'): Promise<string> => {
+      const variables = { MUTUAL_ROOMS_LISTEN_PORT: String(port), MUTUAL_ROOMS_LOG_FORMAT: format };
+      const terminal = fakeTerminal({ ...env, ...variables, MUTUAL_ROOMS_LOG_LEVEL: level });
+      expect(await run(['serve'], terminal)).toBe(1);
+      return terminal.written.err;
+    };
+    expect(JSON.parse(await serveAt('auto'))).toMatchObject({ level: 60, msg: taken });
+    expect(await serveAt('text')).toMatch(/^\[\d\d:\d\d:\d\d\.\d+\] FATAL: cannot listen on .*\n$/);
+    expect(await serveAt('json', 'silent')).toBe(`mutual-rooms: ${taken}\n`);
     free();
-    expect(terminal.written.err).toBe(
-      `mutual-rooms: cannot listen on 127.0.0.1:${port}: the port is in use; stop what listens there, or choose ` +
-        'another port (0 is any free one)\n',
-    );
-    expect(code).toBe(1);
+  });
+
+  it('logs text where a person watches', async () => {
+    const listening = withResolvers<string>();
+    const variables = { MUTUAL_ROOMS_LISTEN_PORT: '0', MUTUAL_ROOMS_LOG_LEVEL: 'info' };
+    const terminal = { ...fakeTerminal({ ...env, ...variables }, [], listening.resolve), watched: true };
+    const ended = run(['serve'], terminal);
+    await listening.promise;
+    terminal.stop();
+    await ended;
+    for (const line of terminal.written.err.trim().split('\n')) expect(line).toMatch(/^\[[\d:.]+\] INFO: /);
   });
 });
 

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -16,7 +16,7 @@ const tokens = 'auth: { static_tokens: { alice-token: "@alice:example.org" } }\n
 
 function write(text: string, name = `${++fileCount}.yaml`): string {
   const file = join(folder, name);
-  writeFileSync(file, text);
+  writeFileSync(file, text, { mode: 0o600 });
   return file;
 }
 
@@ -50,6 +50,7 @@ describe('a valid configuration', () => {
       metrics: { listen: null },
       import: { bodyBytesMax: 64 * 1024 * 1024 },
       logLevel: 'info',
+      logFormat: 'auto',
     });
   });
 
@@ -67,6 +68,7 @@ versions: { advertise_v1_19: true }
 metrics: { listen: { port: 9100 } }
 import: { body_bytes_max: 1048576 }
 log_level: debug
+log_format: text
 `;
     expect(load(yaml)).toEqual({
       listen: { host: '::', port: 0 },
@@ -85,6 +87,7 @@ log_level: debug
       metrics: { listen: { host: '127.0.0.1', port: 9100 } },
       import: { bodyBytesMax: 1_048_576 },
       logLevel: 'debug',
+      logFormat: 'text',
     });
   });
 
@@ -173,11 +176,24 @@ describe('a fault names place, key and fix', () => {
       'FILE: nobody could ask: give homeserver.url, or auth.static_tokens',
     ],
     ['no map', '- 1', 'FILE: the file must be a map of keys'],
-    ['no YAML', 'listen: {', 'FILE:1:10: this is not valid YAML: '],
+    [
+      'no YAML',
+      'listen: {',
+      'FILE:1:10: this is not valid YAML: a } is missing above: one that was opened is not closed',
+    ],
+    ['no bracket', 'a: [1, 2\nb: 3\n', 'FILE:2:1: this is not valid YAML: a ] is missing above'],
+    ['no quote', 'a: "x\nb: 2\n', 'FILE:3:1: this is not valid YAML: a closing " is missing above'],
+    ['a tab', 'a:\n\t- b\n', 'FILE:2:1: this is not valid YAML: the line is indented with a tab; use spaces'],
+    ['no colon', 'a\nb: 1\n', 'FILE:1:1: this is not valid YAML: the line is no "key: value"'],
+    [
+      'a bare @',
+      'a: @x:y\n',
+      'FILE:1:4: this is not valid YAML: a text that begins with this character needs quotes',
+    ],
     [
       'a key twice',
       'page_size: 1\npage_size: 2',
-      'FILE:2:1: this is not valid YAML: Map keys must be unique',
+      'FILE:2:1: this is not valid YAML: this key is given twice; remove one of them',
     ],
   ];
   it.each(cases)('%s', (_name, yaml, fault) => {
@@ -206,6 +222,36 @@ describe('a fault names place, key and fix', () => {
       'service_token must be a text of printable ASCII, at most 4096 characters long, but is another text',
     );
     expect(found).not.toMatch(/tönung|sesame|"open"/);
+  });
+
+  it('shows which URL of the homeserver is wrong, and how, but no user and no query', () => {
+    const url = (text: string): string => faultsOf(() => load(`homeserver: { url: "${text}" }`));
+    expect(url('localhost:8008')).toMatch(
+      /, but is "localhost:8008", where http:\/\/ or https:\/\/ is missing$/,
+    );
+    expect(url('127.0.0.1:8008')).toMatch(
+      /, but is "127.0.0.1:8008", where http:\/\/ or https:\/\/ is missing$/,
+    );
+    expect(url('ftp://hs:8008')).toMatch(/, but is "ftp:\/\/hs:8008"$/);
+    expect(url('http://hs?token=hush')).toMatch(/, but is "http:\/\/hs" with a query or fragment$/);
+    expect(url('http://me:hush@hs')).toMatch(/, but is one with a user in it$/);
+    expect(url('')).toMatch(/, but is ""$/);
+  });
+
+  it('says which of the static tokens is wrong, and shows none', () => {
+    const map = (text: string): string =>
+      faultsOf(() => load(`auth: { static_tokens: {\n a: "@a:x",\n ${text} } }`));
+    expect(map('hush: alice')).toMatch(
+      /^FILE:3: auth\.static_tokens must be .*, but is a map whose entry 2 has no user ID such as @alice:example\.org as its value$/,
+    );
+    expect(map('"hu sh": "@b:x"')).toMatch(
+      /entry 2 has something else than printable ASCII without spaces as its/,
+    );
+    expect(map('"@b:x": hush')).toMatch(/entry 2 has the user ID first; the token comes first$/);
+    write('{ hush: alice }', 'tokens-wrong.yaml');
+    expect(faultsOf(() => load('auth: { static_tokens_file: tokens-wrong.yaml }'))).toMatch(
+      /it must hold a map of access token to user ID, such as .*, but holds a map whose entry 1 has no user ID such as/,
+    );
   });
 });
 
@@ -337,7 +383,7 @@ describe('environment', () => {
     ],
     [
       { MUTUAL_ROOMS_ZZZZZZZZZZZZ: '1' },
-      'MUTUAL_ROOMS_ZZZZZZZZZZZZ: there is no such variable; unset it; the README lists every variable',
+      'MUTUAL_ROOMS_ZZZZZZZZZZZZ: there is no such variable; unset it; "mutual-rooms options" lists every variable',
     ],
     [
       { MUTUAL_ROOMS_PAGE_SIZE: '' },
@@ -394,5 +440,30 @@ describe('secrets in files', () => {
     expect(faultsOf(() => load('auth: { static_tokens_file: list.yaml }'))).toContain(
       'auth.static_tokens_file: /list.yaml: it must hold a map of access token to user ID',
     );
+  });
+
+  it('are warned of where everybody may read them, and so is a configuration that holds one', () => {
+    const warningsOf = (yaml: string, modes: Record<string, number> = {}): string[] => {
+      const file = write(yaml);
+      chmodSync(file, modes.config ?? 0o644);
+      chmodSync(write('hush', 'open-token'), modes.token ?? 0o600);
+      return (loadConfig({ file, env: {} }).warnings ?? []).map((text) =>
+        text.replaceAll(folder, '').replace(/\/\d+\.yaml/g, 'FILE'),
+      );
+    };
+    const asker = 'homeserver: { url: "http://hs" }\n';
+    const fromFile = `${asker}service_token_file: open-token`;
+    const warning = 'it holds secrets, and everybody on this machine may read it; run "chmod o-r ';
+    expect(warningsOf(fromFile)).toEqual([]);
+    expect(warningsOf(fromFile, { token: 0o640 })).toEqual([]);
+    expect(warningsOf(fromFile, { token: 0o604 })).toEqual([`/open-token: ${warning}/open-token"`]);
+    expect(warningsOf(`${asker}service_token: hush`)).toEqual([`FILE: ${warning}FILE"`]);
+    expect(warningsOf(`${asker}service_token: hush`, { config: 0o600 })).toEqual([]);
+    const source = (postgres: string): string =>
+      `${asker}source: { synapse: { server_name: x, postgres: ${postgres} } }`;
+    expect(warningsOf(source('"postgres://me@db/synapse"'))).toEqual([]);
+    expect(warningsOf(source('{ host: db, user: me }'))).toEqual([]);
+    expect(warningsOf(source('"postgres://me:hush@db/synapse"'))).toHaveLength(1);
+    expect(warningsOf(source('{ host: db, user: me, password: hush }'))).toHaveLength(1);
   });
 });

@@ -165,7 +165,7 @@ describe.runIf(canMount)('a small disk', () => {
     const { child, output } = runCommand('serve', '--config', config);
     const [code] = (await once(child, 'close')) as [number];
     expect(code).toBe(1);
-    expect(output()).toMatch(/mutual-rooms: the disk of .* is full: free some space/);
+    expect(output()).toMatch(/"level":60.*"the disk of .* is full: free some space/);
   });
 
   test('read-only: what is there is served, changes are refused', async () => {
