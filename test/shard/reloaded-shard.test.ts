@@ -2,51 +2,17 @@
 import { renameSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, onTestFinished, test, vi } from 'vitest';
-import { partitionRanges, type UserNo } from '../../src/base/ids.js';
+import type { UserNo } from '../../src/base/ids.js';
 import type { Change } from '../../src/base/change.js';
-import type { Names } from '../../src/directory/names.js';
-import { ReloadedShard } from '../../src/shard/reloaded-shard.js';
+import type { ReloadedShard } from '../../src/shard/reloaded-shard.js';
 import { changeWord } from '../../src/log/changes.js';
 import { pageQuestion } from '../../src/shard/wire.js';
-import { describeShard } from '../contract/shard-contract.js';
 import { NaiveIndex } from '../model/naive-index.js';
 import { seededRandom } from '../model/random.js';
 import { KeptStore, ids, joins, newFolder } from '../store/kept-store.js';
 import { AnswerReader } from './answer-reader.js';
-import { expectAllEnded, startedBy, type Started } from './started-workers.js';
-
-const [everything] = partitionRanges(1);
-
-interface Watched {
-  readonly shard: ReloadedShard;
-  readonly onFailure: ReturnType<typeof vi.fn<(reason: string) => void>>;
-  readonly onReload: ReturnType<typeof vi.fn<() => void>>;
-}
-
-async function openWatched(names: Names): Promise<Started<Watched>> {
-  const onFailure = vi.fn<(reason: string) => void>();
-  const onReload = vi.fn<() => void>();
-  return startedBy(async () => ({
-    shard: await ReloadedShard.open({ partitions: everything, names, onFailure, onReload }),
-    onFailure,
-    onReload,
-  }));
-}
-
-describeShard('ReloadedShard', async (names) => ReloadedShard.open({ partitions: everything, names }));
-
-describeShard('ReloadedShard that has been loaded again', async (names) => {
-  const kept = await KeptStore.open(newFolder());
-  onTestFinished(() => kept.close());
-  const {
-    result: { shard, onReload },
-    workers,
-  } = await openWatched(names);
-  await shard.load(kept.path, () => undefined);
-  await workers.at(-1)!.terminate();
-  await vi.waitFor(() => expect(onReload).toHaveBeenCalledOnce(), { timeout: 10_000 });
-  return shard;
-});
+import { expectAllEnded, type Started } from './started-workers.js';
+import { openWatched, type Watched } from './watched-shard.js';
 
 /** A shard beside its store and the plainest index: a change goes into the store first, as the ingest has it. */
 class Kept {

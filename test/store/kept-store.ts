@@ -10,6 +10,7 @@ import { storeFileName } from '../../src/store/layout.js';
 import { Environment } from '../../src/store/lmdb.js';
 import { LmdbStore } from '../../src/store/lmdb-store.js';
 import type { StoredCursor } from '../../src/store/store-writer.js';
+import { verifyStore, type StoreTotals } from '../../src/store/verify.js';
 
 export function newFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'mutual-rooms-store-'));
@@ -91,6 +92,11 @@ export async function membershipsOf(directory: string): Promise<string[]> {
       return `${record.user_id} ${record.room_id}`;
     })
     .toSorted();
+}
+
+/** What is in a store that is whole. */
+export async function totalsOf(directory: string): Promise<StoreTotals> {
+  return verifyStore(join(directory, storeFileName));
 }
 
 /** What a list of changes leaves, in the same form. */
