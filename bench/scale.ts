@@ -1,8 +1,8 @@
 /**
- * Does the index hold the largest homeserver, and how fast? `npm run bench:scale -- [--users N] [--only PART,...] [--smoke]`
- * runs each part in processes of its own, and writes what it found to `bench/results/`: `scale.md` and `scale.json`, and
- * plots. Written anew after each part, so that an end before the end leaves what there is. Parts that are asked for alone are
- * written under a name of their own.
+ * Does the index hold the largest homeserver, and how fast? `npm run bench:scale -- [--users N] [--only PART,...] [--smoke]
+ * [--save]` runs each part in processes of its own. With `--save` it writes what it found to `bench/results/`: `scale.md` and
+ * `scale.json`, and plots. Written anew after each part, so that an end before the end leaves what there is. Parts that are
+ * asked for alone are written under a name of their own.
  *
  * The full size is ten million users, a million rooms, a hundred million memberships (bench/data/population.ts). It takes
  * about three quarters of an hour, 14 GiB of memory for the Map that it is compared with, and 5 GB of disk for PostgreSQL.
@@ -51,13 +51,15 @@ interface Target {
 class Scale {
   readonly #users: number;
   readonly #smoke: boolean;
+  readonly #isSaved: boolean;
   readonly #targets: Target[] = [];
   readonly #sections: Section[] = [];
   #inline: InlineAnswer | undefined;
 
-  constructor(users: number, smoke: boolean) {
+  constructor(users: number, smoke: boolean, isSaved: boolean) {
     this.#users = users;
     this.#smoke = smoke;
+    this.#isSaved = isSaved;
   }
 
   get sections(): Section[] {
@@ -347,7 +349,7 @@ class Scale {
   }
 
   async http(): Promise<void> {
-    const measured = await httpRatios({ smoke: this.#smoke, folder: undefined });
+    const measured = await httpRatios(this.#smoke, { rooms: [1, 10, 100], seconds: 2 });
     const median = ({ ratios }: HttpRatio): number => ratios[ratios.length >> 1];
     for (const each of measured) {
       const target = { 10: 0.75, 100: 0.6 }[each.rooms];
@@ -420,7 +422,7 @@ class Scale {
   }
 
   async #plot(name: string, plot: Plot): Promise<void> {
-    if (!this.#smoke) await writePlot(`${folder}/${name}.svg`, plot);
+    if (this.#isSaved) await writePlot(`${folder}/${name}.svg`, plot);
   }
 }
 
@@ -440,14 +442,31 @@ function distributionCells({ mean, p50, p99, p999, most }: Distribution): string
   return [mean, p50, p99, p999, most].map(microseconds);
 }
 
+const help = `npm run bench:scale -- [OPTIONS]
+
+Does the index hold the largest homeserver, and how fast? Each part runs in processes of its own. All of it at ten million users takes
+about three quarters of an hour, 14 GiB of memory and 5 GB of disk.
+
+  --only PART,...  of ${partNames.join(', ')}
+  --users N        default: 10,000,000
+  --smoke          small data, some seconds: shows that it works; the figures mean nothing
+  --save           write tables and plots to ${folder}; else nothing is written
+  --help`;
+
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
       users: { type: 'string' },
       only: { type: 'string' },
       smoke: { type: 'boolean', default: false },
+      save: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
     },
   });
+  if (values.help) {
+    console.log(help);
+    return;
+  }
   const users = Number(values.users ?? (values.smoke ? 20_000 : 10_000_000));
   const parts = values.only?.split(',') ?? partNames;
   const unknown = parts.filter((part) => !partNames.some((name) => name === part));
@@ -456,7 +475,7 @@ async function main(): Promise<void> {
     throw new Error(`no part named ${unknown.join(', ')}; there are: ${partNames.join(', ')}`);
   const conditions = readConditions(values.smoke);
   console.log(describeConditions(conditions).join('\n'));
-  const scale = new Scale(users, values.smoke);
+  const scale = new Scale(users, values.smoke, values.save);
   for (const part of partNames.filter((name) => parts.includes(name))) {
     const started = performance.now();
     const before = scale.sections.length;
@@ -464,7 +483,7 @@ async function main(): Promise<void> {
     for (const section of scale.sections.slice(before)) printSection(section);
     console.log(`\n${part}: ${((performance.now() - started) / 1000).toFixed(0)} s`);
     const name = values.only === undefined ? 'scale' : `scale-${parts.join('-')}`;
-    if (!values.smoke) await writeResults(folder, name, { conditions, sections: scale.sections });
+    if (values.save) await writeResults(folder, name, { conditions, sections: scale.sections });
   }
   printSection(scale.sections[0]);
 }
