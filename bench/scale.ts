@@ -7,6 +7,7 @@
  * The full size is ten million users, a million rooms, a hundred million memberships (bench/data/population.ts). It takes
  * about three quarters of an hour, 14 GiB of memory for the Map that it is compared with, and 5 GB of disk for PostgreSQL.
  */
+import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import { runChild } from './child.js';
 import { describeConditions, readConditions } from './conditions.js';
@@ -18,6 +19,7 @@ import { writePlot, type Plot } from './plot.js';
 import { describePopulation } from './population.js';
 import { printSection, writeResults, type Section } from './results.js';
 import { measureStore, storeSections } from './store.js';
+import { latencyPlot, memoryPlot, queryTimePlot, throughputPlot } from './scale/plots.js';
 import type { MapOrder } from './scale/beside-map.js';
 import type { ChangesAnswer, ChangesOrder, Phase } from './scale/changes.js';
 import type { InlineAnswer, InlineOrder } from './scale/inline.js';
@@ -51,15 +53,15 @@ interface Target {
 class Scale {
   readonly #users: number;
   readonly #smoke: boolean;
-  readonly #isSaved: boolean;
   readonly #targets: Target[] = [];
   readonly #sections: Section[] = [];
+  readonly #plots: Record<string, () => Plot> = {};
   #inline: InlineAnswer | undefined;
+  #peers: PeersResult | undefined;
 
-  constructor(users: number, smoke: boolean, isSaved: boolean) {
+  constructor(users: number, smoke: boolean) {
     this.#users = users;
     this.#smoke = smoke;
-    this.#isSaved = isSaved;
   }
 
   get sections(): Section[] {
@@ -144,20 +146,7 @@ class Scale {
         ]),
       },
     );
-    await this.#plot('query-time', {
-      title: 'A first page by names, by the size of the larger set',
-      subtitle: `10 rooms with 100 to 100,000, among ${formatNumber(this.#users)} users`,
-      x: { label: 'rooms of the larger set', log: true },
-      y: { label: 'µs', log: false },
-      series: [
-        {
-          name: 'first page',
-          points: answer.growth.map(({ large, microseconds: time }) => [large, time] as const),
-          line: true,
-        },
-      ],
-      limits: [{ label: 'target of the mean', y: 5 }],
-    });
+    this.#plots['query-time'] = () => queryTimePlot(this.#users, answer.growth);
   }
 
   /** The same at a hundredth and a tenth of the size: what does a larger population cost? */
@@ -189,21 +178,11 @@ class Scale {
       ]),
       data: measured,
     });
-    await this.#plot('memory', {
-      title: 'Memory of the process, by population',
-      subtitle: 'all that is resident, node included',
-      x: { label: 'memberships', log: true },
-      y: { label: 'MiB', log: true },
-      series: [
-        {
-          name: 'this index',
-          points: measured.map(
-            ({ answer: { loaded, residentBytes } }) => [loaded.memberships, residentBytes / 2 ** 20] as const,
-          ),
-          line: true,
-        },
-      ],
-    });
+    this.#plots.memory = () =>
+      memoryPlot(
+        measured.map(({ users, answer }) => ({ ...this.#population(users), answer })),
+        this.#peers,
+      );
   }
 
   async shards(): Promise<void> {
@@ -238,16 +217,11 @@ class Scale {
     }
     this.#sections.push({
       title: 'First pages a second by shards, at a tenth of the users',
+      text: 'It falls with shards where they have no core of their own: each question goes to all of them, and the threads take turns.',
       header: ['shards', 'first pages/s'],
       rows: throughput.map(([shards, rate]) => [shards === 0 ? 'inline' : `${shards}`, formatNumber(rate)]),
     });
-    await this.#plot('throughput', {
-      title: 'First pages a second, by shards',
-      subtitle: `${formatNumber(this.#users / 10)} users; 0 shards is the thread of the caller`,
-      x: { label: 'shards' },
-      y: { label: 'first pages/s' },
-      series: [{ name: '256 under way', points: throughput, line: true }],
-    });
+    this.#plots.throughput = () => throughputPlot(this.#users / 10, throughput, cpus().length, this.#peers);
   }
 
   async changes(): Promise<void> {
@@ -296,27 +270,7 @@ class Scale {
       }),
       data: measured,
     });
-    const phases = [
-      ['at rest', (answer: ChangesAnswer) => answer.rest],
-      ['100,000 changes/s', (answer: ChangesAnswer) => answer.underChange],
-      ['beside bots', (answer: ChangesAnswer) => answer.besideBots],
-    ] as const;
-    /** One question in so many takes longer: the median, the 99th and the 99.9th percentile. */
-    const oneIn = [2, 100, 1_000] as const;
-    await this.#plot('latency-under-change', {
-      title: 'A question while the data changes, one shard',
-      subtitle: 'median, 99th and 99.9th percentile, from when it was due to its answer',
-      x: { label: 'one question in so many takes longer', log: true },
-      y: { label: 'µs', log: true },
-      series: phases.map(([name, phaseOf]) => {
-        const { p50, p99, p999 } = phaseOf(measured[1].answer).questions;
-        return {
-          name,
-          points: oneIn.map((count, index) => [count, [p50, p99, p999][index]] as const),
-          line: true,
-        };
-      }),
-    });
+    this.#plots['latency-under-change'] = () => latencyPlot(measured[1].answer);
   }
 
   async store(): Promise<void> {
@@ -368,11 +322,11 @@ class Scale {
   /** At a tenth of the size: what Redis and PostgreSQL hold, and load in minutes. */
   async peers(): Promise<void> {
     const { users, rooms } = this.#population(this.#users / 10);
-    this.#sections.push(
-      ...peersSections(
-        await comparePeers({ users, rooms, pairCount: 2_000, timeMs: this.#smoke ? 20 : 1_500 }),
-      ),
-    );
+    this.#peers = await comparePeers({
+      ...{ users, rooms, pairCount: 2_000 },
+      timeMs: this.#smoke ? 20 : 1_500,
+    });
+    this.#sections.push(...peersSections(this.#peers));
   }
 
   async map(): Promise<void> {
@@ -400,7 +354,7 @@ class Scale {
   async population(): Promise<void> {
     const { sections, plots } = describePopulation(new Population(this.#population(this.#users)));
     this.#sections.push(...sections);
-    for (const [name, plot] of Object.entries(plots)) await this.#plot(name, plot);
+    for (const [name, plot] of Object.entries(plots)) this.#plots[name] = () => plot;
   }
 
   async #inlineOf(users: number): Promise<InlineAnswer> {
@@ -421,8 +375,9 @@ class Scale {
     this.#targets.push({ what, target, measured, isMet });
   }
 
-  async #plot(name: string, plot: Plot): Promise<void> {
-    if (this.#isSaved) await writePlot(`${folder}/${name}.svg`, plot);
+  /** All plots there are so far: peers that are measured later come into earlier ones. */
+  async writePlots(): Promise<void> {
+    for (const [name, plot] of Object.entries(this.#plots)) await writePlot(`${folder}/${name}.svg`, plot());
   }
 }
 
@@ -475,7 +430,7 @@ async function main(): Promise<void> {
     throw new Error(`no part named ${unknown.join(', ')}; there are: ${partNames.join(', ')}`);
   const conditions = readConditions(values.smoke);
   console.log(describeConditions(conditions).join('\n'));
-  const scale = new Scale(users, values.smoke, values.save);
+  const scale = new Scale(users, values.smoke);
   for (const part of partNames.filter((name) => parts.includes(name))) {
     const started = performance.now();
     const before = scale.sections.length;
@@ -483,7 +438,9 @@ async function main(): Promise<void> {
     for (const section of scale.sections.slice(before)) printSection(section);
     console.log(`\n${part}: ${((performance.now() - started) / 1000).toFixed(0)} s`);
     const name = values.only === undefined ? 'scale' : `scale-${parts.join('-')}`;
-    if (values.save) await writeResults(folder, name, { conditions, sections: scale.sections });
+    if (!values.save) continue;
+    await writeResults(folder, name, { conditions, sections: scale.sections });
+    await scale.writePlots();
   }
   printSection(scale.sections[0]);
 }
