@@ -217,7 +217,7 @@ class Scale {
     }
     this.#sections.push({
       title: 'First pages a second by shards, at a tenth of the users',
-      text: 'It falls with shards where they have no core of their own: each question goes to all of them, and the threads take turns.',
+      text: 'It falls with shards that have no core of their own: the threads take turns, and a question waits for each shard that it asks.',
       header: ['shards', 'first pages/s'],
       rows: throughput.map(([shards, rate]) => [shards === 0 ? 'inline' : `${shards}`, formatNumber(rate)]),
     });

@@ -88,8 +88,8 @@ export function throughputPlot(
     title: 'First pages a second, by shards',
     subtitle: [
       `${formatNumber(users)} users, ${cores} cores, 256 questions under way; 0 shards is the thread of the caller.`,
-      `It falls with shards where they have no core of their own: each question goes to`,
-      'all of them, and the threads take turns. Shards are for memory and for pauses.',
+      'It falls with shards that have no core of their own: the threads take turns, and a',
+      'question waits for each shard that it asks. More cores than shards are what they need.',
     ].join('\n'),
     x: { label: 'shards', ticks: points.map(([shards]) => shards) },
     y: { label: 'first pages/s', log: true },
