@@ -16,6 +16,7 @@ import type { StoredCursor } from '../../src/store/store-writer.js';
 import { verifyStore } from '../../src/store/verify.js';
 import { NaiveIndex } from '../model/naive-index.js';
 import { seededRandom } from '../model/random.js';
+import { runs } from '../runs.js';
 
 /** @param directory of its own, the same again for the same store */
 export type OpenStore = (directory: string) => Promise<Store>;
@@ -204,49 +205,54 @@ export function describeDurableStore(name: string, open: OpenStore): void {
       expect((await engine.stats()).memberships).toBe(model.count);
     }
 
-    test.each([
+    const restarts = [
       [0, 5],
+      [5, 2],
       [1, 0],
       [2, 1],
-      [5, 2],
-    ])('with %i shards, then %i, then 0', async (before, after) => {
-      const directory = newDirectory();
-      const model = new NaiveIndex();
-      const binding = { purpose: 'mutual', userId: userIds[0], otherId: userIds[0] };
-      const first = await serve(directory, before);
-      for (let batch = 0; batch < 6; batch += 1) {
-        const changes = anyChanges(before * 10 + batch, batch * batch * 40 + 1);
-        model.apply(changes);
-        await first.ingest.apply(changes, cursor('feed', batch));
-      }
-      await expectState(first, model);
-      const { identity } = first.store;
-      const firstPage = await first.engine.mutualPage([userIds[0], userIds[0]], 0, 150);
-      const token = new PageTokens({ identity }).seal(firstPage.nextStart ?? -1, binding);
-      const whole = await first.engine.mutualPage([userIds[0]], 0, 10_000);
-      await first.close();
+    ];
 
-      const second = await serve(directory, after);
-      await expectState(second, model);
-      expect(second.store.identity).toEqual(identity);
-      expect(bytesOf(second.store.cursor('feed'))).toEqual([5]);
-      const start = new PageTokens({ identity: second.store.identity }).open(token, binding);
-      const rest = await second.engine.mutualPage([userIds[0], userIds[0]], start, 10_000);
-      expect([...firstPage.rooms, ...rest.rooms]).toEqual([...whole.rooms]);
-      const more = [...anyChanges(77, 300), ...joins('@new:x', '!new', roomIds[3])];
-      model.apply(more);
-      await second.ingest.apply(more);
-      await expectState(second, model);
-      await second.close();
+    test.each(restarts.slice(0, runs(1, restarts.length)))(
+      'with %i shards, then %i, then 0',
+      async (before, after) => {
+        const directory = newDirectory();
+        const model = new NaiveIndex();
+        const binding = { purpose: 'mutual', userId: userIds[0], otherId: userIds[0] };
+        const first = await serve(directory, before);
+        for (let batch = 0; batch < 6; batch += 1) {
+          const changes = anyChanges(before * 10 + batch, batch * batch * 40 + 1);
+          model.apply(changes);
+          await first.ingest.apply(changes, cursor('feed', batch));
+        }
+        await expectState(first, model);
+        const { identity } = first.store;
+        const firstPage = await first.engine.mutualPage([userIds[0], userIds[0]], 0, 150);
+        const token = new PageTokens({ identity }).seal(firstPage.nextStart ?? -1, binding);
+        const whole = await first.engine.mutualPage([userIds[0]], 0, 10_000);
+        await first.close();
 
-      const third = await serve(directory, 0);
-      await expectState(third, model);
-      expect((await third.engine.roomsOf('@new:x')).rooms.toSorted()).toEqual(
-        ['!new', roomIds[3]].toSorted(),
-      );
-      await third.close();
-      await verifyStore(third.store.path!);
-    });
+        const second = await serve(directory, after);
+        await expectState(second, model);
+        expect(second.store.identity).toEqual(identity);
+        expect(bytesOf(second.store.cursor('feed'))).toEqual([5]);
+        const start = new PageTokens({ identity: second.store.identity }).open(token, binding);
+        const rest = await second.engine.mutualPage([userIds[0], userIds[0]], start, 10_000);
+        expect([...firstPage.rooms, ...rest.rooms]).toEqual([...whole.rooms]);
+        const more = [...anyChanges(77, 300), ...joins('@new:x', '!new', roomIds[3])];
+        model.apply(more);
+        await second.ingest.apply(more);
+        await expectState(second, model);
+        await second.close();
+
+        const third = await serve(directory, 0);
+        await expectState(third, model);
+        expect((await third.engine.roomsOf('@new:x')).rooms.toSorted()).toEqual(
+          ['!new', roomIds[3]].toSorted(),
+        );
+        await third.close();
+        await verifyStore(third.store.path!);
+      },
+    );
 
     test('names keep their numbers, over and over', async () => {
       const directory = newDirectory();

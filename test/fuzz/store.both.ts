@@ -289,7 +289,7 @@ describe('a store beside the plainest index', () => {
       let step = 0;
       try {
         await run.open();
-        for (; step < runs(80, 150); step += 1) await run.step();
+        for (; step < runs(60, 150); step += 1) await run.step();
         await run.finish();
         await run.close();
       } catch (error) {

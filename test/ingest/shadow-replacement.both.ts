@@ -73,7 +73,7 @@ async function expectState({ engine }: Kept, model: NaiveIndex): Promise<void> {
 
 const small = { changesAtOnceMax: 5_000, changesPerReplacementCommit: 700, joinsPerNamesCommit: 3_000 };
 
-describe.each(runs([0, 3], [0, 1, 3]))('%i shards', (shards) => {
+describe.each(runs([0, 1], [0, 1, 3]))('%i shards', (shards) => {
   test.each([
     ['at once', undefined],
     ['in parts', small],
