@@ -1,6 +1,6 @@
 /**
  * How is anything measured here? Contestants answer the same questions; first their answers are compared, then
- * tinybench times them in turn, and a table says how many times longer each took than ours.
+ * tinybench times them in turn, and a table says how many times slower or faster than ours each is.
  *
  * Goals: ratios within one run, on one machine, between answers known to be equal. Not a goal: figures that can be
  * compared between machines or days.
@@ -10,7 +10,7 @@ import { Bench } from 'tinybench';
 export interface RunOptions {
   /** Small data and short times: shows that the benches work, not what they say. */
   readonly smoke: boolean;
-  /** Where a bench that can write its results and plots does so; without it, all only print. */
+  /** Where a bench that can write its results and plots does so, for whoever asked for it; without it, all only print. */
   readonly folder?: string | undefined;
   /** One part of a bench that has parts. */
   readonly only?: string | undefined;
@@ -189,11 +189,17 @@ export function shuffle<Items extends { length: number; [index: number]: number 
   return items;
 }
 
-/** The cells of one comparison: our time, then how many times that each peer took, then the checksum. */
+/** The cells of one comparison: our time, then how much slower or faster each peer is, then the checksum. */
 export function ratioCells({ timings, checksum }: Comparison): string[] {
   const [ours, ...peers] = timings;
-  const ratios = peers.map(({ nanoseconds }) => `${formatNumber(nanoseconds / ours.nanoseconds)} ×`);
+  const ratios = peers.map(({ nanoseconds }) => relativeTime(nanoseconds / ours.nanoseconds));
   return [formatNanoseconds(ours.nanoseconds), ...ratios, checksumCell(checksum)];
+}
+
+/** @param ratio of a peer's time to ours @returns what the peer is */
+export function relativeTime(ratio: number): string {
+  if (ratio >= 1.005) return `${formatNumber(ratio)} times slower`;
+  return ratio > 0.995 ? 'the same' : `${formatNumber(1 / ratio)} times faster`;
 }
 
 export function checksumCell(checksum: number): string {

@@ -13,6 +13,7 @@ import autocannon from 'autocannon';
 import { formatNumber, type RunOptions } from './harness.js';
 import { printSection, type Section } from './results.js';
 import type { ServerMessage, ServerOrder } from './http-server.js';
+import { noteVerdict } from './verdict.js';
 
 const connections = 64;
 const path = '/_matrix/client/v1/mutual_rooms?user_id=@bob:example.org';
@@ -107,15 +108,23 @@ function corsOf(headers: Headers): Record<string, string> {
   return Object.fromEntries(names.map((name) => [name, headers.get(name) ?? '']));
 }
 
+export interface HttpLoad {
+  /** Rooms in the answer. */
+  readonly rooms: readonly number[];
+  /** Of each round. */
+  readonly seconds: number;
+}
+
+const quickLoad: HttpLoad = { rooms: [10, 100], seconds: 1 };
+
 /** The distance to bare node:http, by rooms in the answer and by shards. */
-export async function httpRatios({ smoke }: RunOptions): Promise<HttpRatio[]> {
+export async function httpRatios(smoke: boolean, load = quickLoad): Promise<HttpRatio[]> {
   const wrk = hasWrk();
   const rounds = smoke ? 1 : 3;
-  const seconds = smoke ? 1 : 2;
   const ratios: HttpRatio[] = [];
   for (const shards of [0, 1]) {
-    for (const rooms of smoke ? [10] : [1, 10, 100])
-      ratios.push(await ratioOf(rooms, shards, rounds, seconds, wrk));
+    for (const rooms of smoke ? [10] : load.rooms)
+      ratios.push(await ratioOf(rooms, shards, rounds, smoke ? 1 : load.seconds, wrk));
   }
   return ratios;
 }
@@ -136,6 +145,16 @@ export function httpSection(measured: readonly HttpRatio[]): Section {
   };
 }
 
-export async function run(options: RunOptions): Promise<void> {
-  printSection(httpSection(await httpRatios(options)));
+export async function run({ smoke }: RunOptions): Promise<void> {
+  const measured = await httpRatios(smoke);
+  printSection(httpSection(measured));
+  for (const { rooms, shards, ratios } of measured) {
+    noteVerdict(`answering a request with ${rooms} rooms, ${shards === 0 ? 'inline' : `${shards} shard`}`, [
+      { name: 'this server', cost: 1 },
+      {
+        name: 'bare node:http (the limit: it sends the same bytes each time)',
+        cost: ratios[ratios.length >> 1],
+      },
+    ]);
+  }
 }

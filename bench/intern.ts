@@ -10,6 +10,7 @@ import { checksumCell, compare, formatNumber, printTable, ratioCells } from './h
 import { seededRandom, type Random, type RunOptions } from './harness.js';
 import type { InternKind, MemoryAnswer, MemoryOrder } from './intern-memory.js';
 import { UserIds } from './data/user-ids.js';
+import { noteTimings, noteVerdict } from './verdict.js';
 
 /** Names looked up in one timed run. */
 const lookupsPerRun = 10_000;
@@ -31,7 +32,7 @@ function insertCells(count: number, timeMs: number): string[] {
     names = Array.from({ length: count }, (_, index) => ids.fresh(index));
   };
   const interner = {
-    name: 'interner',
+    name: 'the interner',
     before,
     run: () => {
       const users = userInterner(fixedKey);
@@ -39,7 +40,7 @@ function insertCells(count: number, timeMs: number): string[] {
     },
   };
   const map = {
-    name: 'Map',
+    name: 'a JS Map',
     before,
     run: () => {
       const numbers = new Map<string, number>();
@@ -50,7 +51,9 @@ function insertCells(count: number, timeMs: number): string[] {
       });
     },
   };
-  return ratioCells(compare([interner, map], count, timeMs));
+  const comparison = compare([interner, map], count, timeMs);
+  noteTimings(`inserting ${formatNumber(count)} names`, comparison.timings);
+  return ratioCells(comparison);
 }
 
 /** @returns the cells of names that are there, then those of names that are not */
@@ -68,9 +71,12 @@ function lookupCells(count: number, timeMs: number, random: Random): { found: st
     const before = (): void => {
       names = asked.map((index) => ids.fresh(index));
     };
-    const interner = { name: 'interner', before, run: () => sumOf(names, (name) => users.find(name)) };
-    const map = { name: 'Map', before, run: () => sumOf(names, (name) => numbers.get(name) ?? -1) };
-    return ratioCells(compare([interner, map], lookupsPerRun, timeMs));
+    const interner = { name: 'the interner', before, run: () => sumOf(names, (name) => users.find(name)) };
+    const map = { name: 'a JS Map', before, run: () => sumOf(names, (name) => numbers.get(name) ?? -1) };
+    const comparison = compare([interner, map], lookupsPerRun, timeMs);
+    const what = first === 0 ? 'finding' : 'missing';
+    noteTimings(`${what} a name among ${formatNumber(count)}`, comparison.timings);
+    return ratioCells(comparison);
   };
   return { found: cellsFrom(0), missed: cellsFrom(count) };
 }
@@ -84,10 +90,18 @@ async function memoryCells(count: number): Promise<string[]> {
   const interner = await memoryOf('interner', count);
   const map = await memoryOf('Map', count);
   if (interner.checksum !== map.checksum) throw new Error(`interner and Map disagree about ${count} names`);
+  noteVerdict(
+    `memory of ${formatNumber(count)} names`,
+    [
+      { name: 'the interner', cost: interner.bytes },
+      { name: 'a JS Map', cost: map.bytes },
+    ],
+    'smaller',
+  );
   return [
     formatNumber(interner.bytes / count),
     formatNumber(map.bytes / count),
-    `${formatNumber(map.bytes / interner.bytes)} ×`,
+    `${formatNumber(map.bytes / interner.bytes)} times as much`,
     formatNumber(interner.nameBytes / count),
     checksumCell(interner.checksum),
   ];
@@ -111,7 +125,7 @@ export async function run({ smoke }: RunOptions): Promise<void> {
   for (const count of counts) memory.push([count.toLocaleString('en-US'), ...(await memoryCells(count))]);
   printTable(
     'Memory a name, in bytes of the process',
-    ['names', 'interner', 'Map', 'ratio', 'the name itself', 'checksum'],
+    ['names', 'interner', 'Map', 'Map to interner', 'the name itself', 'checksum'],
     memory,
   );
 }

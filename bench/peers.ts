@@ -8,7 +8,7 @@
  * First, every peer's whole answer to every pair is compared with the population itself; then they are timed in turn. The
  * pairs are new strings in each run, as requests bring them.
  *
- * How to read it: the ratio is the time of a question against this index in the same run. What is in process pays no
+ * How to read it: each is so many times slower or faster than this index in the same run. What is in process pays no
  * socket, and so it should win against what is across one: an operator who asks Redis pays that socket, and so does one
  * who asks this index over HTTP (bench/http.ts). "By numbers" pays for no name. p50 and p99 are of questions asked one at
  * a time, each with a reading of the clock in it (some 50 ns). Bytes are counted in different ways; the table says which.
@@ -18,7 +18,7 @@
 import { NotInstalled } from '../test/servers/find-program.js';
 import { drawPairs, userIdOf } from './data/pairs.js';
 import { Population } from './data/population.js';
-import { formatNanoseconds, formatNumber, type RunOptions } from './harness.js';
+import { formatNanoseconds, formatNumber, relativeTime, type RunOptions } from './harness.js';
 import { checkAnswers } from './peers/check.js';
 import { localPeers, type LocalPeerName } from './peers/local-peers.js';
 import { growthOf } from './peers/memory.js';
@@ -27,6 +27,7 @@ import { openPostgres } from './peers/postgres-peer.js';
 import { openRedis } from './peers/redis-peer.js';
 import { pipelineDepth, speedsOf, type Speed } from './peers/speeds.js';
 import { printSection, type Section } from './results.js';
+import { noteVerdict } from './verdict.js';
 
 const serverPeers = { redis: openRedis, postgres: openPostgres } as const;
 
@@ -168,6 +169,31 @@ export async function run({ smoke }: RunOptions): Promise<void> {
       : { users: 120_000, rooms: 12_000, pairCount: 2_000 },
   );
   for (const section of peersSections(result)) printSection(section);
+  noteSpeeds('the first page of 100 rooms that two users share', result.peers, ({ firstPage }) => firstPage);
+  noteSpeeds('whether two users share a room', result.peers, ({ shares }) => shares);
+  const held = result.peers.flatMap((peer) =>
+    peer.bytesPerMembership === null ? [] : [{ name: spoken(peer), cost: peer.bytesPerMembership }],
+  );
+  noteVerdict(`memory of ${formatNumber(result.memberships)} memberships`, held, 'smaller');
+}
+
+/** Those by numbers are limits: nobody asks by numbers. */
+function spoken({ name, where }: PeerResult): string {
+  return where === 'in process, by numbers' ? `${name} by numbers (a limit: it has no names)` : name;
+}
+
+/** Servers as whoever has many questions asks them: with many in flight. */
+function noteSpeeds(
+  question: string,
+  peers: readonly PeerResult[],
+  speedOf: (peer: PeerResult) => Speed,
+): void {
+  const contenders = peers.map((peer) => {
+    const { perSecond, pipelinedPerSecond } = speedOf(peer);
+    const inFlight = pipelinedPerSecond === null ? '' : ` with ${pipelineDepth} questions in flight`;
+    return { name: `${spoken(peer)}${inFlight}`, cost: 1 / (pipelinedPerSecond ?? perSecond) };
+  });
+  noteVerdict(question, contenders);
 }
 
 export function peersSections(result: PeersResult): Section[] {
@@ -204,7 +230,7 @@ function speedsSection(
   const ours = speedOf(peers[0]).perSecond;
   const rows = peers.flatMap((peer) => {
     const { perSecond, pipelinedPerSecond, p50, p99 } = speedOf(peer);
-    const cells = (rate: number): string[] => [formatNumber(rate), `${formatNumber(ours / rate)} ×`];
+    const cells = (rate: number): string[] => [formatNumber(rate), relativeTime(ours / rate)];
     const alone = [
       ...[peer.name, peer.where, ...cells(perSecond)],
       ...[formatNanoseconds(p50), formatNanoseconds(p99)],
@@ -215,5 +241,5 @@ function speedsSection(
       [`${peer.name}, ${pipelineDepth} in flight`, peer.where, ...cells(pipelinedPerSecond), '', ''],
     ];
   });
-  return { title, text, header: ['', 'where', 'questions/s', 'time, against ours', 'p50', 'p99'], rows };
+  return { title, text, header: ['', 'where', 'questions/s', 'against ours', 'p50', 'p99'], rows };
 }

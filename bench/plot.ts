@@ -18,6 +18,8 @@ export interface PlotAxis {
   readonly label: string;
   /** Logarithmic; every value must then be above zero. */
   readonly log?: boolean;
+  /** Where there are ticks: of what has no values in between. */
+  readonly ticks?: readonly number[];
 }
 
 export interface PlotSeries {
@@ -145,12 +147,20 @@ const config: Config = {
 };
 
 /** The same scale and axis for every layer. */
-function encodeAxis(field: 'x' | 'y', { label, log = false }: PlotAxis, values: readonly number[]) {
+function encodeAxis(
+  field: 'x' | 'y',
+  { label, log = false, ticks: given }: PlotAxis,
+  values: readonly number[],
+) {
   if (values.length === 0) throw new Error(`nothing to show on the axis "${label}"`);
   const bad = values.find((value) => !Number.isFinite(value) || (log && value <= 0));
   if (bad !== undefined) throw new Error(`${bad} cannot be shown on the axis "${label}"`);
   const type = 'quantitative' as const;
-  const axis = { title: label, labelExpr: tickLabel };
+  const axis = {
+    title: label,
+    labelExpr: tickLabel,
+    ...(given === undefined ? {} : { values: [...given] }),
+  };
   const least = Math.min(...values);
   const most = Math.max(...values);
   if (!log) return { field, type, axis, scale: { domain: [Math.min(0, least), most], nice: true } };

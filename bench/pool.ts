@@ -4,7 +4,8 @@
  * The tasks are a shard's own (dist/shard/worker.js), on empty shards: what is timed is the way there and back.
  */
 import { Piscina } from 'piscina';
-import { formatNanoseconds, formatNumber, printTable, type RunOptions } from './harness.js';
+import { formatNanoseconds, printTable, relativeTime, type RunOptions } from './harness.js';
+import { noteVerdict } from './verdict.js';
 
 const filename = new URL('../dist/shard/worker.js', import.meta.url).href;
 const shards = 2;
@@ -95,7 +96,11 @@ export async function run({ smoke }: RunOptions): Promise<void> {
         times[index].push(await time(contestant, batch, questions));
     }
     const [each, all] = times.map((values) => values.sort((left, right) => left - right)[values.length >> 1]);
-    rows.push([`${batch} a task`, formatNanoseconds(each), `${formatNumber(all / each)} ×`]);
+    noteVerdict(`a task of ${batch} questions to a thread and back`, [
+      { name: 'a pool for each shard (as here)', cost: each },
+      { name: 'one pool for all', cost: all },
+    ]);
+    rows.push([`${batch} a task`, formatNanoseconds(each), relativeTime(all / each)]);
   }
   for (const contestant of contestants) await contestant.close();
   printTable(

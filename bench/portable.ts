@@ -2,7 +2,7 @@
  * What does it cost to write room sets down and to read them back, in the portable form and in TypeScript, against the
  * native package? And what does a start cost: a user's rooms and a name?
  *
- * How to read it: a ratio above 1 is how many times longer the peer took. Sets lie one behind the other, as on the pages
+ * How to read it: each is so many times slower or faster than the first column. Sets lie one behind the other, as on the pages
  * of a store, so most begin at no whole word. The native package reads to a bitmap and from it to words, which is the
  * only way from its bytes to ours.
  */
@@ -16,6 +16,7 @@ import { DenseHandles, SparseHandles, type Handles } from '#dist/shard/handles';
 import { Membership } from '#dist/shard/membership';
 import { pairsOf } from './data/room-pairs.js';
 import { compare, printTable, ratioCells, type Contestant, type RunOptions } from './harness.js';
+import { noteTimings } from './verdict.js';
 
 const { RoaringBitmap32 } = roaring;
 
@@ -49,7 +50,7 @@ function readCells(size: number, timeMs: number): string[] {
   const { views } = new Sets(setCountFor(size), size);
   const target = new Uint32Array(size);
   const ours = {
-    name: 'portable.ts',
+    name: 'our own code',
     run: () => {
       let sum = 0;
       for (const view of views) {
@@ -61,7 +62,7 @@ function readCells(size: number, timeMs: number): string[] {
     },
   };
   const native = {
-    name: 'roaring',
+    name: 'the native package',
     run: () => {
       let sum = 0;
       for (const view of views) {
@@ -73,14 +74,16 @@ function readCells(size: number, timeMs: number): string[] {
       return sum;
     },
   };
-  return ratioCells(compare([ours, native], views.length, timeMs));
+  const comparison = compare([ours, native], views.length, timeMs);
+  noteTimings(`reading a stored set of ${size}`, comparison.timings);
+  return ratioCells(comparison);
 }
 
 function writeCells(size: number, timeMs: number): string[] {
   const { rooms, bytes } = new Sets(setCountFor(size), size);
   const target = new Uint8Array(bytes.length);
   const ours = {
-    name: 'portable.ts',
+    name: 'our own code',
     run: () => {
       let sum = 0;
       for (const set of rooms) {
@@ -92,7 +95,7 @@ function writeCells(size: number, timeMs: number): string[] {
     },
   };
   const native = {
-    name: 'roaring',
+    name: 'the native package',
     run: () => {
       let sum = 0;
       for (const set of rooms) {
@@ -104,7 +107,9 @@ function writeCells(size: number, timeMs: number): string[] {
       return sum;
     },
   };
-  return ratioCells(compare([ours, native], rooms.length, timeMs));
+  const comparison = compare([ours, native], rooms.length, timeMs);
+  noteTimings(`writing a set of ${size} down`, comparison.timings);
+  return ratioCells(comparison);
 }
 
 /** So few that the sets stay in the cache, as what a store has just handed over is, and too many to be learnt by heart. */
@@ -189,8 +194,7 @@ class StoredNames {
 /** A fixed key: the table is laid out alike in each run. */
 const fixedKey = (size: number): Buffer => Buffer.alloc(size, 0x5a);
 
-/** @param withIntern also beside interning one name after the other, for which there must be memory for the strings */
-function nameCells(count: number, timeMs: number, withIntern: boolean): string[] {
+function nameCells(count: number, timeMs: number): string[] {
   const stored = new StoredNames(count);
   const block = new Uint32Array(32 * wordsOf(nameBytesMax) + 1);
   const restore = (reserved: number): number => {
@@ -199,13 +203,11 @@ function nameCells(count: number, timeMs: number, withIntern: boolean): string[]
     stored.restoreInto(users, block);
     return digest(users.count, users.find(stored.nameAt(count >>> 1)));
   };
+  let names: string[] = [];
   const contestants: Contestant[] = [
     { name: 'restore', run: () => restore(count) },
     { name: 'without reserve', run: () => restore(0) },
-  ];
-  if (withIntern) {
-    let names: string[] = [];
-    contestants.push({
+    {
       name: 'intern',
       before: () => {
         names = Array.from({ length: count }, (_, index) => stored.nameAt(index));
@@ -215,11 +217,9 @@ function nameCells(count: number, timeMs: number, withIntern: boolean): string[]
         for (const name of names) users.intern(name);
         return digest(users.count, users.find(stored.nameAt(count >>> 1)));
       },
-    });
-  }
-  const cells = ratioCells(compare(contestants, count, timeMs));
-  if (!withIntern) cells.splice(2, 0, '–');
-  return cells;
+    },
+  ];
+  return ratioCells(compare(contestants, count, timeMs));
 }
 
 export function run({ smoke }: RunOptions): void {
@@ -246,10 +246,10 @@ export function run({ smoke }: RunOptions): void {
       ['a quarter of the rooms', ...restoreCells(users, roomsEnd / 4, () => new SparseHandles(), timeMs)],
     ],
   );
-  const nameCounts = smoke ? [1000] : [1_000_000, 10_000_000];
+  const names = smoke ? 1000 : 1_000_000;
   printTable(
     'Restore each of so many names',
     ['names', 'restore', 'without reserve', 'intern', 'checksum'],
-    nameCounts.map((count) => [label(count), ...nameCells(count, timeMs, count <= 1_000_000)]),
+    [[label(names), ...nameCells(names, timeMs)]],
   );
 }

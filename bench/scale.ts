@@ -1,12 +1,13 @@
 /**
- * Does the index hold the largest homeserver, and how fast? `npm run bench:scale -- [--users N] [--only PART,...] [--smoke]`
- * runs each part in processes of its own, and writes what it found to `bench/results/`: `scale.md` and `scale.json`, and
- * plots. Written anew after each part, so that an end before the end leaves what there is. Parts that are asked for alone are
- * written under a name of their own.
+ * Does the index hold the largest homeserver, and how fast? `npm run bench:scale -- [--users N] [--only PART,...] [--smoke]
+ * [--save]` runs each part in processes of its own. With `--save` it writes what it found to `bench/results/`: `scale.md` and
+ * `scale.json`, and plots. Written anew after each part, so that an end before the end leaves what there is. Parts that are
+ * asked for alone are written under a name of their own.
  *
  * The full size is ten million users, a million rooms, a hundred million memberships (bench/data/population.ts). It takes
  * about three quarters of an hour, 14 GiB of memory for the Map that it is compared with, and 5 GB of disk for PostgreSQL.
  */
+import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import { runChild } from './child.js';
 import { describeConditions, readConditions } from './conditions.js';
@@ -18,6 +19,7 @@ import { writePlot, type Plot } from './plot.js';
 import { describePopulation } from './population.js';
 import { printSection, writeResults, type Section } from './results.js';
 import { measureStore, storeSections } from './store.js';
+import { latencyPlot, memoryPlot, queryTimePlot, throughputPlot } from './scale/plots.js';
 import type { MapOrder } from './scale/beside-map.js';
 import type { ChangesAnswer, ChangesOrder, Phase } from './scale/changes.js';
 import type { InlineAnswer, InlineOrder } from './scale/inline.js';
@@ -53,7 +55,9 @@ class Scale {
   readonly #smoke: boolean;
   readonly #targets: Target[] = [];
   readonly #sections: Section[] = [];
+  readonly #plots: Record<string, () => Plot> = {};
   #inline: InlineAnswer | undefined;
+  #peers: PeersResult | undefined;
 
   constructor(users: number, smoke: boolean) {
     this.#users = users;
@@ -142,20 +146,7 @@ class Scale {
         ]),
       },
     );
-    await this.#plot('query-time', {
-      title: 'A first page by names, by the size of the larger set',
-      subtitle: `10 rooms with 100 to 100,000, among ${formatNumber(this.#users)} users`,
-      x: { label: 'rooms of the larger set', log: true },
-      y: { label: 'µs', log: false },
-      series: [
-        {
-          name: 'first page',
-          points: answer.growth.map(({ large, microseconds: time }) => [large, time] as const),
-          line: true,
-        },
-      ],
-      limits: [{ label: 'target of the mean', y: 5 }],
-    });
+    this.#plots['query-time'] = () => queryTimePlot(this.#users, answer.growth);
   }
 
   /** The same at a hundredth and a tenth of the size: what does a larger population cost? */
@@ -187,21 +178,11 @@ class Scale {
       ]),
       data: measured,
     });
-    await this.#plot('memory', {
-      title: 'Memory of the process, by population',
-      subtitle: 'all that is resident, node included',
-      x: { label: 'memberships', log: true },
-      y: { label: 'MiB', log: true },
-      series: [
-        {
-          name: 'this index',
-          points: measured.map(
-            ({ answer: { loaded, residentBytes } }) => [loaded.memberships, residentBytes / 2 ** 20] as const,
-          ),
-          line: true,
-        },
-      ],
-    });
+    this.#plots.memory = () =>
+      memoryPlot(
+        measured.map(({ users, answer }) => ({ ...this.#population(users), answer })),
+        this.#peers,
+      );
   }
 
   async shards(): Promise<void> {
@@ -236,16 +217,11 @@ class Scale {
     }
     this.#sections.push({
       title: 'First pages a second by shards, at a tenth of the users',
+      text: 'It falls with shards that have no core of their own: the threads take turns, and a question waits for each shard that it asks.',
       header: ['shards', 'first pages/s'],
       rows: throughput.map(([shards, rate]) => [shards === 0 ? 'inline' : `${shards}`, formatNumber(rate)]),
     });
-    await this.#plot('throughput', {
-      title: 'First pages a second, by shards',
-      subtitle: `${formatNumber(this.#users / 10)} users; 0 shards is the thread of the caller`,
-      x: { label: 'shards' },
-      y: { label: 'first pages/s' },
-      series: [{ name: '256 under way', points: throughput, line: true }],
-    });
+    this.#plots.throughput = () => throughputPlot(this.#users / 10, throughput, cpus().length, this.#peers);
   }
 
   async changes(): Promise<void> {
@@ -294,27 +270,7 @@ class Scale {
       }),
       data: measured,
     });
-    const phases = [
-      ['at rest', (answer: ChangesAnswer) => answer.rest],
-      ['100,000 changes/s', (answer: ChangesAnswer) => answer.underChange],
-      ['beside bots', (answer: ChangesAnswer) => answer.besideBots],
-    ] as const;
-    /** One question in so many takes longer: the median, the 99th and the 99.9th percentile. */
-    const oneIn = [2, 100, 1_000] as const;
-    await this.#plot('latency-under-change', {
-      title: 'A question while the data changes, one shard',
-      subtitle: 'median, 99th and 99.9th percentile, from when it was due to its answer',
-      x: { label: 'one question in so many takes longer', log: true },
-      y: { label: 'µs', log: true },
-      series: phases.map(([name, phaseOf]) => {
-        const { p50, p99, p999 } = phaseOf(measured[1].answer).questions;
-        return {
-          name,
-          points: oneIn.map((count, index) => [count, [p50, p99, p999][index]] as const),
-          line: true,
-        };
-      }),
-    });
+    this.#plots['latency-under-change'] = () => latencyPlot(measured[1].answer);
   }
 
   async store(): Promise<void> {
@@ -347,7 +303,7 @@ class Scale {
   }
 
   async http(): Promise<void> {
-    const measured = await httpRatios({ smoke: this.#smoke, folder: undefined });
+    const measured = await httpRatios(this.#smoke, { rooms: [1, 10, 100], seconds: 2 });
     const median = ({ ratios }: HttpRatio): number => ratios[ratios.length >> 1];
     for (const each of measured) {
       const target = { 10: 0.75, 100: 0.6 }[each.rooms];
@@ -366,11 +322,11 @@ class Scale {
   /** At a tenth of the size: what Redis and PostgreSQL hold, and load in minutes. */
   async peers(): Promise<void> {
     const { users, rooms } = this.#population(this.#users / 10);
-    this.#sections.push(
-      ...peersSections(
-        await comparePeers({ users, rooms, pairCount: 2_000, timeMs: this.#smoke ? 20 : 1_500 }),
-      ),
-    );
+    this.#peers = await comparePeers({
+      ...{ users, rooms, pairCount: 2_000 },
+      timeMs: this.#smoke ? 20 : 1_500,
+    });
+    this.#sections.push(...peersSections(this.#peers));
   }
 
   async map(): Promise<void> {
@@ -398,7 +354,7 @@ class Scale {
   async population(): Promise<void> {
     const { sections, plots } = describePopulation(new Population(this.#population(this.#users)));
     this.#sections.push(...sections);
-    for (const [name, plot] of Object.entries(plots)) await this.#plot(name, plot);
+    for (const [name, plot] of Object.entries(plots)) this.#plots[name] = () => plot;
   }
 
   async #inlineOf(users: number): Promise<InlineAnswer> {
@@ -419,8 +375,9 @@ class Scale {
     this.#targets.push({ what, target, measured, isMet });
   }
 
-  async #plot(name: string, plot: Plot): Promise<void> {
-    if (!this.#smoke) await writePlot(`${folder}/${name}.svg`, plot);
+  /** All plots there are so far: peers that are measured later come into earlier ones. */
+  async writePlots(): Promise<void> {
+    for (const [name, plot] of Object.entries(this.#plots)) await writePlot(`${folder}/${name}.svg`, plot());
   }
 }
 
@@ -440,14 +397,31 @@ function distributionCells({ mean, p50, p99, p999, most }: Distribution): string
   return [mean, p50, p99, p999, most].map(microseconds);
 }
 
+const help = `npm run bench:scale -- [OPTIONS]
+
+Does the index hold the largest homeserver, and how fast? Each part runs in processes of its own. All of it at ten million users takes
+about three quarters of an hour, 14 GiB of memory and 5 GB of disk.
+
+  --only PART,...  of ${partNames.join(', ')}
+  --users N        default: 10,000,000
+  --smoke          small data, some seconds: shows that it works; the figures mean nothing
+  --save           write tables and plots to ${folder}; else nothing is written
+  --help`;
+
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
       users: { type: 'string' },
       only: { type: 'string' },
       smoke: { type: 'boolean', default: false },
+      save: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
     },
   });
+  if (values.help) {
+    console.log(help);
+    return;
+  }
   const users = Number(values.users ?? (values.smoke ? 20_000 : 10_000_000));
   const parts = values.only?.split(',') ?? partNames;
   const unknown = parts.filter((part) => !partNames.some((name) => name === part));
@@ -464,7 +438,9 @@ async function main(): Promise<void> {
     for (const section of scale.sections.slice(before)) printSection(section);
     console.log(`\n${part}: ${((performance.now() - started) / 1000).toFixed(0)} s`);
     const name = values.only === undefined ? 'scale' : `scale-${parts.join('-')}`;
-    if (!values.smoke) await writeResults(folder, name, { conditions, sections: scale.sections });
+    if (!values.save) continue;
+    await writeResults(folder, name, { conditions, sections: scale.sections });
+    await scale.writePlots();
   }
   printSection(scale.sections[0]);
 }

@@ -1,8 +1,8 @@
 /**
  * What does an intersection cost, by size, against the plain ways? And are the constants of src/sets/thresholds.ts right?
  *
- * How to read it: a ratio above 1 is how many times longer the peer took. "index" is what a shard runs: either form,
- * chosen by size. A run asks about many pairs, so small sets are warm in the cache and their branches are not learnt.
+ * How to read it: the columns of the peers say how many times slower or faster each is than "index", which is what a shard runs:
+ * either form, chosen by size. A run asks about many pairs, so small sets are warm in the cache and their branches are not learnt.
  */
 import roaring from 'roaring';
 import { Intersection } from '#dist/sets/intersection';
@@ -12,6 +12,7 @@ import { gallopRatio, packedCountMax, probeCountMax } from '#dist/sets/threshold
 import { compare, printTable, ratioCells, type RunOptions } from './harness.js';
 import { pairCountFor, pairsOf, type Pair } from './data/room-pairs.js';
 import { runThresholds } from './thresholds.js';
+import { noteTimings } from './verdict.js';
 import {
   anyByMerge,
   anyInSets,
@@ -55,7 +56,7 @@ function digest(count: number, last: number): number {
 function make({ pairs, intersection, handles, sets, bitmaps, target }: Forms) {
   return [
     {
-      name: 'index',
+      name: 'this index',
       run: () => {
         let sum = 0;
         for (const { left, right } of handles) {
@@ -66,7 +67,7 @@ function make({ pairs, intersection, handles, sets, bitmaps, target }: Forms) {
       },
     },
     {
-      name: 'JS Set',
+      name: 'a JS Set',
       run: () => {
         let sum = 0;
         for (const { left, right } of sets) {
@@ -77,7 +78,7 @@ function make({ pairs, intersection, handles, sets, bitmaps, target }: Forms) {
       },
     },
     {
-      name: 'plain merge',
+      name: 'a plain merge',
       run: () => {
         let sum = 0;
         for (const { left, right } of pairs) {
@@ -88,7 +89,7 @@ function make({ pairs, intersection, handles, sets, bitmaps, target }: Forms) {
       },
     },
     {
-      name: 'roaring',
+      name: 'Roaring',
       run: () => {
         let sum = 0;
         for (const { left, right } of bitmaps) {
@@ -107,7 +108,7 @@ function make({ pairs, intersection, handles, sets, bitmaps, target }: Forms) {
 function count({ pairs, intersection, handles, sets, bitmaps }: Forms) {
   return [
     {
-      name: 'index',
+      name: 'this index',
       run: () => {
         let sum = 0;
         for (const { left, right } of handles) {
@@ -117,13 +118,13 @@ function count({ pairs, intersection, handles, sets, bitmaps }: Forms) {
         return sum;
       },
     },
-    { name: 'JS Set', run: () => sets.reduce((sum, { left, right }) => sum + countInSets(left, right), 0) },
+    { name: 'a JS Set', run: () => sets.reduce((sum, { left, right }) => sum + countInSets(left, right), 0) },
     {
-      name: 'plain merge',
+      name: 'a plain merge',
       run: () => pairs.reduce((sum, { left, right }) => sum + countByMerge(left, right), 0),
     },
     {
-      name: 'roaring',
+      name: 'Roaring',
       run: () => bitmaps.reduce((sum, { left, right }) => sum + left.andCardinality(right), 0),
     },
   ];
@@ -133,19 +134,19 @@ function count({ pairs, intersection, handles, sets, bitmaps }: Forms) {
 function any({ pairs, intersection, handles, sets, bitmaps }: Forms) {
   return [
     {
-      name: 'index',
+      name: 'this index',
       run: () => handles.reduce((sum, { left, right }) => sum + Number(intersection.any(left, right)), 0),
     },
     {
-      name: 'JS Set',
+      name: 'a JS Set',
       run: () => sets.reduce((sum, { left, right }) => sum + Number(anyInSets(left, right)), 0),
     },
     {
-      name: 'plain merge',
+      name: 'a plain merge',
       run: () => pairs.reduce((sum, { left, right }) => sum + Number(anyByMerge(left, right)), 0),
     },
     {
-      name: 'roaring',
+      name: 'Roaring',
       run: () => bitmaps.reduce((sum, { left, right }) => sum + Number(left.intersects(right)), 0),
     },
   ];
@@ -159,8 +160,17 @@ function disjoint(pairs: readonly Pair[]): Pair[] {
   });
 }
 
+/** Sizes of which the verdict speaks. */
+const asked = [10, 1_000, 100_000];
+
+const sizeInWords = (size: number, skew: number): string =>
+  skew === 1
+    ? `sets of ${size.toLocaleString('en-US')}`
+    : `${(size / skew).toLocaleString('en-US')} with ${size.toLocaleString('en-US')}`;
+
 function runTable(
   title: string,
+  question: string,
   contestantsOf: (forms: Forms) => ReturnType<typeof count>,
   shapes: readonly { size: number; skew: number }[],
   timeMs: number,
@@ -168,7 +178,9 @@ function runTable(
 ): void {
   const rows = shapes.map(({ size, skew }) => {
     const forms = formsOf(change(pairsOf(pairCountFor(size), Math.max(1, size / skew), size)));
-    const cells = ratioCells(compare(contestantsOf(forms), forms.pairs.length, timeMs));
+    const comparison = compare(contestantsOf(forms), forms.pairs.length, timeMs);
+    const cells = ratioCells(comparison);
+    if (asked.includes(size)) noteTimings(`${question}, ${sizeInWords(size, skew)}`, comparison.timings);
     for (const { left, right } of forms.bitmaps) {
       left.dispose();
       right.dispose();
@@ -188,12 +200,19 @@ export function run({ smoke }: RunOptions): void {
   console.log(`packedCountMax ${packedCountMax}, gallopRatio ${gallopRatio}, probeCountMax ${probeCountMax}`);
   runTable(
     `Common rooms, a page of at most ${roomsPerPageMax.toLocaleString('en-US')} and the total`,
+    'making the common rooms',
     make,
     shapes,
     timeMs,
   );
-  runTable('How many rooms are common', count, equal, timeMs);
-  runTable('Is any room common? (yes: half of them are)', any, equal, timeMs);
-  runTable('Is any room common? (no)', any, equal, timeMs, disjoint);
+  runTable('How many rooms are common', 'counting the common rooms', count, equal, timeMs);
+  runTable(
+    'Is any room common? (yes: half of them are)',
+    'finding out that a room is common',
+    any,
+    equal,
+    timeMs,
+  );
+  runTable('Is any room common? (no)', 'finding out that none is common', any, equal, timeMs, disjoint);
   runThresholds({ smoke });
 }

@@ -11,6 +11,7 @@ import { join } from 'node:path';
 import { runChild } from './child.js';
 import { formatNumber, type RunOptions } from './harness.js';
 import { printSection, type Section } from './results.js';
+import { noteFact } from './verdict.js';
 import type { MadeStore, MakingOrder } from './store/made-store.js';
 import type { Restart, RestartOrder } from './store/restart-process.js';
 import type { WholeStore, WholeStoreOrder } from './store/whole-store.js';
@@ -222,6 +223,14 @@ export async function run({ smoke }: RunOptions): Promise<void> {
         // More than two generations of what is folded together.
         { users: 1_000_000, rooms: 100_000, changes: 2_200_000, shards: [0, 1, 2], seconds: 2 },
       ];
-  for (const each of cases)
-    for (const section of storeSections(await measureStore(each))) printSection(section);
+  for (const each of cases) {
+    const measured = await measureStore(each);
+    for (const section of storeSections(measured)) printSection(section);
+    const { memberships, writing, restarts, whole } = measured;
+    const { changes, seconds: took } = writing.sustained;
+    const { readySeconds, shards } = restarts[restarts.length - 1];
+    noteFact(
+      `a store of ${formatNumber(memberships)} memberships takes ${formatNumber(changes / took)} changes a second, and a start from it on ${shards} shard takes ${seconds(readySeconds)}: ${formatNumber(readySeconds / whole.scan.seconds)} times a scan of its records, the limit`,
+    );
+  }
 }

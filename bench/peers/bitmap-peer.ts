@@ -6,7 +6,7 @@ const { RoaringBitmap32 } = roaring;
 type Bitmap = InstanceType<typeof RoaringBitmap32>;
 
 export class BitmapPeer implements LocalPeer {
-  readonly name = 'Roaring bitmaps';
+  readonly name = 'a Roaring bitmap a user';
   readonly where = 'in process, by numbers';
   readonly #rooms = new Map<number, Bitmap>();
   readonly #none = new RoaringBitmap32();

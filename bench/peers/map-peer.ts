@@ -7,7 +7,7 @@ import { pageSize, type Answer, type LocalPeer, type Member, type NamedPair } fr
 const noRooms: ReadonlySet<string> = new Set();
 
 export class MapPeer implements LocalPeer {
-  readonly name = 'Map of Sets';
+  readonly name = 'a JS Map of Sets';
   readonly where = 'in process';
   readonly #rooms = new Map<string, Set<string>>();
   readonly #oneString = new Map<string, string>();

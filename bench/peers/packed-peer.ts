@@ -11,7 +11,7 @@ import { pageSize, type Answer, type LocalPeer, type Member, type NamedPair } fr
 const searchRatio = 16;
 
 export class PackedPeer implements LocalPeer {
-  readonly name = 'packed u32 arrays';
+  readonly name = 'a packed u32 array a user';
   readonly where = 'in process, by numbers';
   #rooms = new Uint32Array(2 ** 16);
   #used = 0;

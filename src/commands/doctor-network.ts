@@ -84,7 +84,7 @@ async function ask(url: string, accessToken?: string): Promise<Reply> {
       signal: AbortSignal.timeout(answerTimeoutMs),
     });
     const text = await response.text();
-    return { status: response.status, body: parseObject(text), text: `status ${response.status}` };
+    return { status: response.status, body: parseObject(text) ?? {}, text: `status ${response.status}` };
   } catch (error) {
     // fetch hides the reason in `cause`.
     const reason = error instanceof Error && error.cause instanceof Error ? error.cause : error;

@@ -1,6 +1,7 @@
 /** Which strings can be names? Arbitraries for every kind: plain IDs, what JSON escapes, any Unicode, the longest. */
 import fc from 'fast-check';
 import { nameBytesMax } from '../../src/base/limits.js';
+import { anyCharacter } from '../model/any-character.js';
 
 const plainName = fc
   .tuple(
@@ -34,7 +35,7 @@ const awkwardName = fc
   )
   .map((parts) => parts.join(''));
 
-const anyUnicode = fc.string({ unit: 'binary', minLength: 1, maxLength: 40 });
+const anyUnicode = fc.string({ unit: anyCharacter, minLength: 1, maxLength: 40 });
 
 /** 1,000 to 1,024 bytes of UTF-8 in characters of one to four bytes. */
 const longName = fc

@@ -258,8 +258,7 @@ describe('damage', () => {
       try {
         restore(interner, 0, changed);
       } catch (error) {
-        expect(error).toBeInstanceOf(Error);
-        expect((error as Error).message).toMatch(/^(a name of|the name|behind the name)/);
+        if (!/^Error: (a name of|the name|behind the name)/.test(String(error))) throw error;
         errors += 1;
         continue;
       }

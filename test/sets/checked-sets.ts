@@ -6,6 +6,39 @@ import { RoomSets, emptySet } from '../../src/sets/room-sets.js';
 import { packedCountMax, packedCountMin } from '../../src/sets/thresholds.js';
 import type { Random } from '../model/random.js';
 
+/** Sizes about which a set changes its form. */
+export const borders = [packedCountMin, packedCountMax].flatMap((count) => [
+  count - 1,
+  count,
+  count + 1,
+  count + 2,
+]);
+/** These, and those about which a packed set changes its class. */
+export const sizes = [
+  0,
+  1,
+  2,
+  3,
+  4,
+  5,
+  6,
+  7,
+  8,
+  9,
+  12,
+  13,
+  17,
+  24,
+  33,
+  48,
+  65,
+  97,
+  128,
+  193,
+  ...borders,
+  packedCountMax + 90,
+];
+
 /** Members of a set in the order in which it keeps them. */
 export function membersOf(sets: RoomSets, handle: number): number[] {
   if (handle === emptySet) return [];

@@ -2,13 +2,9 @@
 import { renameSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
-import { partitionRanges, type RoomNo } from '../../src/base/ids.js';
+import type { RoomNo } from '../../src/base/ids.js';
 import type { Change } from '../../src/base/change.js';
-import type { Names } from '../../src/directory/names.js';
-import { InlineShard } from '../../src/shard/inline-shard.js';
-import { PooledShard } from '../../src/shard/pooled-shard.js';
 import { ReloadedShard } from '../../src/shard/reloaded-shard.js';
-import type { Shard, ShardOptions } from '../../src/shard/shard.js';
 import { changeWord } from '../../src/log/changes.js';
 import { pageQuestion } from '../../src/shard/wire.js';
 import { describeLoadedShard, describeShard } from '../contract/shard-contract.js';
@@ -17,53 +13,11 @@ import { seededRandom } from '../model/random.js';
 import { KeptStore, ids, joins, newFolder } from '../store/kept-store.js';
 import { AnswerReader } from './answer-reader.js';
 import { breakAfter } from './broken-changes.js';
-import { expectAllEnded, startedBy, type Started } from './started-workers.js';
+import { expectAllEnded, type Started } from './started-workers.js';
+import { inline, openWatched, pooled, type Watched } from './watched-shard.js';
 
-const [everything] = partitionRanges(1);
-
-type Start = (options: ShardOptions) => Promise<Shard>;
-
-const pooled: Start = async (options) => PooledShard.open(options);
-const inline: Start = async (options) => new InlineShard(options);
-const kinds: [string, Start][] = [
-  ['inline', inline],
-  ['pooled', pooled],
-];
-
-interface Watched {
-  readonly shard: ReloadedShard;
-  readonly onFailure: ReturnType<typeof vi.fn<(reason: string) => void>>;
-  readonly onReload: ReturnType<typeof vi.fn<() => void>>;
-}
-
-async function openWatched(names: Names, start = pooled): Promise<Started<Watched>> {
-  const onFailure = vi.fn<(reason: string) => void>();
-  const onReload = vi.fn<() => void>();
-  return startedBy(async () => ({
-    shard: await ReloadedShard.open({ partitions: everything, names, start, onFailure, onReload }),
-    onFailure,
-    onReload,
-  }));
-}
-
-for (const [kind, start] of kinds) {
-  const open = async (options: ShardOptions): Promise<Shard> => ReloadedShard.open({ ...options, start });
-  describeShard(`ReloadedShard, ${kind}`, open);
-  describeLoadedShard(`ReloadedShard, ${kind}`, open);
-}
-
-describeShard('ReloadedShard that has been loaded again, pooled', async ({ names }) => {
-  const kept = await KeptStore.open(newFolder());
-  onTestFinished(() => kept.close());
-  const {
-    result: { shard, onReload },
-    workers,
-  } = await openWatched(names);
-  await shard.load(kept.path, () => undefined);
-  await workers.at(-1)!.terminate();
-  await vi.waitFor(() => expect(onReload).toHaveBeenCalledOnce(), { timeout: 10_000 });
-  return shard;
-});
+describeShard('ReloadedShard, inline', (options) => ReloadedShard.open({ ...options, start: inline }));
+describeLoadedShard('ReloadedShard, inline', (options) => ReloadedShard.open({ ...options, start: inline }));
 
 describeShard('ReloadedShard that has been loaded again, inline', async ({ names }) => {
   const kept = await KeptStore.open(newFolder());

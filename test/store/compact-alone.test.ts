@@ -1,38 +1,24 @@
 /** Is a compaction alone with the store, and is the store whole whenever it ends? */
-import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { copyFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { copyFileSync, renameSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { compactStore } from '../../src/store/compact.js';
 import { storeFileName } from '../../src/store/layout.js';
 import { openOwned } from '../../src/store/owner.js';
 import { verifyStore } from '../../src/store/verify.js';
+import { built, runApart } from './apart.js';
 import {
   KeptStore,
   addTo,
   allIn,
   ids,
   joins,
-  leaves,
   membershipsOf,
   newFolder,
   storeOf,
   within,
 } from './kept-store.js';
-
-/** Runs these lines in a process of its own; Node 20 runs no TypeScript there, so they import what is built. */
-function runApart(folder: string, lines: string): ChildProcess {
-  const program = join(folder, 'program.mjs');
-  writeFileSync(program, lines);
-  const child = fork(program, { stdio: 'inherit', execArgv: [] });
-  onTestFinished(() => void child.kill('SIGKILL'));
-  return child;
-}
-
-const built = (path: string): string =>
-  JSON.stringify(new URL(`../../dist/store/${path}.js`, import.meta.url).href);
 
 test('a server that has the store is named, and nothing changes', async () => {
   const directory = newFolder();
@@ -121,53 +107,4 @@ test('readers go on over a compaction, and harm neither store', { timeout: 60_00
   await kept.close();
   await verifyStore(join(directory, storeFileName));
   expect(await membershipsOf(directory)).toEqual([...expected, ...more].toSorted());
-});
-
-test('killed at any moment, the old store or the new one is there', { timeout: 120_000 }, async () => {
-  const rooms = ids('!', 'room', 400);
-  const directory = await storeOf(
-    ids('@', 'user', 3000).flatMap((user, index) =>
-      [0, 1, 2, 3, 4].map((step) => joins(user, rooms[(index * 11 + step) % 300])),
-    ),
-    allIn(ids('@', 'bot', 5), rooms),
-  );
-  await addTo(
-    directory,
-    ids('@', 'user', 1000).flatMap((user, index) =>
-      [0, 1, 2, 3, 4].map((step) => leaves(user, rooms[(index * 11 + step) % 300])),
-    ),
-  );
-  const expected = await membershipsOf(directory);
-  const epochOf = () => within(directory, (environment) => environment.getMeta('identity')?.epoch);
-  let epoch = await epochOf();
-  let replaced = 0;
-  let lasted = 400;
-  for (let round = 0; round < 24; round += 1) {
-    const startedAtMs = performance.now();
-    const child = runApart(
-      newFolder(),
-      `import { compactStore } from ${built('compact')};
-      process.send('begins');
-      await compactStore({ directory: ${JSON.stringify(directory)} });
-      process.exit();`,
-    );
-    await once(child, 'message');
-    const ended = once(child, 'exit');
-    // The first one tells how long it takes.
-    if (round > 0) {
-      await Promise.race([ended, sleep((lasted * (round % 12)) / 10)]);
-      child.kill('SIGKILL');
-    }
-    await ended;
-    if (round === 0) lasted = performance.now() - startedAtMs;
-    await verifyStore(join(directory, storeFileName));
-    expect(await membershipsOf(directory)).toEqual(expected);
-    const now = await epochOf();
-    if (now !== epoch) replaced += 1;
-    epoch = now;
-  }
-  expect(replaced).toBeGreaterThan(0);
-  expect(replaced).toBeLessThan(24);
-  await addTo(directory, [joins('@new:x', '!new:x')]);
-  expect(await membershipsOf(directory)).toEqual([...expected, '@new:x !new:x'].toSorted());
 });

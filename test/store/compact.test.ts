@@ -1,14 +1,8 @@
 /** Does a compaction drop what nobody needs, and nothing else? */
 import { readdirSync } from 'node:fs';
-import { join } from 'node:path';
-import fc from 'fast-check';
-import { describe, expect, test } from 'vitest';
-import type { Change } from '../../src/base/change.js';
+import { expect, test } from 'vitest';
 import { pageTokenLifetimeMs } from '../../src/base/limits.js';
 import { compactStore } from '../../src/store/compact.js';
-import { storeFileName } from '../../src/store/layout.js';
-import { verifyStore } from '../../src/store/verify.js';
-import { anyName } from '../directory/any-name.js';
 import {
   KeptStore,
   addTo,
@@ -20,14 +14,11 @@ import {
   newFolder,
   stateAfter,
   storeOf,
+  totalsOf,
   within,
 } from './kept-store.js';
 
 const clockAt = (ms: number) => ({ nowMs: () => ms, monotonicMs: () => ms });
-
-async function totalsOf(directory: string) {
-  return verifyStore(join(directory, storeFileName));
-}
 
 test('users without rooms and rooms without members are gone, and everything else is there', async () => {
   const users = ids('@', 'user', 300);
@@ -128,55 +119,4 @@ test('without anything to drop the file does not grow', async () => {
   expect(memberships).toBe(changes.length);
   // 100,000 memberships, of which 80,000 are parts of 31 rooms: about three bytes each, and the names.
   expect(second.after.bytes).toBeLessThan(1_400_000);
-});
-
-describe('any state', () => {
-  const changesOf = (names: number): fc.Arbitrary<Change[]> =>
-    fc.array(
-      fc.record({
-        userId: fc.integer({ min: 0, max: names }).map((index) => `@u${index}:x`),
-        roomId: fc.integer({ min: 0, max: names * 3 }).map((index) => `!r${index}:x`),
-        joined: fc.boolean(),
-      }),
-      { maxLength: 200 },
-    );
-
-  test('is the same after a compaction, whatever is folded already', { timeout: 120_000 }, async () => {
-    await fc.assert(
-      fc.asyncProperty(
-        fc.array(changesOf(8), { minLength: 1, maxLength: 4 }),
-        fc.uniqueArray(anyName, { maxLength: 6 }),
-        async (lists, names) => {
-          const all: Change[] = allIn(names, names);
-          const directory = await storeOf(all);
-          for (const changes of lists) {
-            await addTo(directory, changes);
-            all.push(...changes);
-            await compactStore({ directory });
-            expect(await membershipsOf(directory)).toEqual(stateAfter(all));
-            expect(await totalsOf(directory)).toMatchObject({ usersWithoutRooms: 0, roomsWithoutMembers: 0 });
-          }
-        },
-      ),
-      { numRuns: 25 },
-    );
-  });
-
-  test('of users about the size from which on a record is split', { timeout: 120_000 }, async () => {
-    const rooms = ids('!', 'room', 300);
-    const directory = newFolder();
-    const all: Change[] = [];
-    // Up over 128 rooms, down below 64, and between the two, folded and not.
-    for (const count of [120, 128, 129, 300, 100, 65, 64, 63, 10, 0, 129]) {
-      const changes = ['@a:x', '@b:x'].flatMap((user) =>
-        rooms.map((room, index) => ({ userId: user, roomId: room, joined: index < count })),
-      );
-      await addTo(directory, changes);
-      all.push(...changes);
-      expect(await membershipsOf(directory)).toEqual(stateAfter(all));
-      await compactStore({ directory });
-      expect(await membershipsOf(directory)).toEqual(stateAfter(all));
-      await totalsOf(directory);
-    }
-  });
 });

@@ -1,13 +1,9 @@
 /** Is what is exported what is in the store, in a form that import takes, whatever the IDs hold? */
 import { join } from 'node:path';
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import type { Change } from '../../src/base/change.js';
-import { readNdjson } from '../../src/source/formats/ndjson.js';
 import { compactStore } from '../../src/store/compact.js';
 import { exportMemberships } from '../../src/store/export.js';
 import { storeFileName } from '../../src/store/layout.js';
-import { anyName } from '../directory/any-name.js';
 import {
   KeptStore,
   addTo,
@@ -20,22 +16,7 @@ import {
   stateAfter,
   storeOf,
 } from './kept-store.js';
-
-/** Reads an export as import does, into a new store. @returns its folder */
-async function imported(directory: string): Promise<string> {
-  const target = newFolder();
-  const kept = await KeptStore.open(target);
-  const lines = exportMemberships(join(directory, storeFileName), () => undefined);
-  for await (const items of readNdjson(lines)) {
-    const changes = items.map(({ line, change, fault }) => {
-      if (change === undefined) throw new Error(`line ${line}: ${fault}`);
-      return change;
-    });
-    await kept.commit(changes);
-  }
-  await kept.close();
-  return target;
-}
+import { imported } from './imported-store.js';
 
 test('IDs with all that JSON escapes, and without', async () => {
   const users = [
@@ -51,31 +32,6 @@ test('IDs with all that JSON escapes, and without', async () => {
   const expected = stateAfter(allIn(users, rooms));
   expect(await membershipsOf(directory)).toEqual(expected);
   expect(await membershipsOf(await imported(directory))).toEqual(expected);
-});
-
-test('any IDs, folded and not', { timeout: 120_000 }, async () => {
-  await fc.assert(
-    fc.asyncProperty(
-      fc.uniqueArray(anyName, { minLength: 1, maxLength: 8 }),
-      fc.uniqueArray(anyName, { minLength: 1, maxLength: 8 }),
-      fc.array(fc.tuple(fc.nat(7), fc.nat(7), fc.boolean()), { maxLength: 40 }),
-      async (users, rooms, later) => {
-        const first = allIn(users, rooms);
-        const directory = await storeOf(first);
-        await compactStore({ directory });
-        const changes: Change[] = later.map(([user, room, joined]) => ({
-          userId: users[user % users.length],
-          roomId: rooms[room % rooms.length],
-          joined,
-        }));
-        await addTo(directory, changes);
-        const expected = stateAfter([...first, ...changes]);
-        expect(await membershipsOf(directory)).toEqual(expected);
-        expect(await membershipsOf(await imported(directory))).toEqual(expected);
-      },
-    ),
-    { numRuns: 15 },
-  );
 });
 
 test('changes that are not folded in yet, of old and new users, in parts and in one record', async () => {

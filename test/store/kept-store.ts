@@ -12,6 +12,7 @@ import { LmdbStore } from '../../src/store/lmdb-store.js';
 import { changeWord } from '../../src/log/changes.js';
 import type { Cursor } from '../../src/log/cursor.js';
 import { draftOf } from './draft.js';
+import { verifyStore, type StoreTotals } from '../../src/store/verify.js';
 
 export function newFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'mutual-rooms-store-'));
@@ -100,6 +101,11 @@ export async function membershipsOf(directory: string): Promise<string[]> {
       return `${record.user_id} ${record.room_id}`;
     })
     .toSorted();
+}
+
+/** What is in a store that is whole. */
+export async function totalsOf(directory: string): Promise<StoreTotals> {
+  return verifyStore(join(directory, storeFileName));
 }
 
 /** What a list of changes leaves, in the same form. */

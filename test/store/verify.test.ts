@@ -1,31 +1,15 @@
 /** Is every kind of fault found, and said with the name of whom it is about? */
-import { closeSync, openSync, readFileSync, statSync, truncateSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, describe, test } from 'vitest';
 import { firstRoomOf } from '../../src/base/ids.js';
 import { portableBytes, writePortable } from '../../src/sets/portable.js';
-import { Prng } from '../../src/source/demo/prng.js';
-import { compactStore } from '../../src/store/compact.js';
 import { probeStore, verifyInProcess } from '../../src/store/inspect.js';
 import { partitionOfPartKey, storeFileName, writePartKey } from '../../src/store/layout.js';
 import type { Environment } from '../../src/store/lmdb.js';
 import { readNameCounts, putNameCounts } from '../../src/store/name-blocks.js';
 import { verifyStore } from '../../src/store/verify.js';
-import { KeptStore, addTo, allIn, ids, joins, leaves, newFolder, storeOf, within } from './kept-store.js';
-
-const users = ids('@', 'user', 40);
-const rooms = ids('!', 'room', 250);
-
-/** A bot with parts, users with a few rooms, and changes that are not folded in. */
-async function fullStore(): Promise<string> {
-  const directory = await storeOf([
-    ...allIn(['@bot:x'], rooms),
-    ...users.flatMap((user, index) => [joins(user, rooms[index]), joins(user, rooms[index + 7])]),
-  ]);
-  await compactStore({ directory });
-  await addTo(directory, [joins('@late:x', rooms[3])], [leaves('@late:x', rooms[3])]);
-  return directory;
-}
+import { fullStore } from './full-store.js';
+import { within } from './kept-store.js';
 
 function setOf(...roomNos: number[]): Uint8Array {
   const sorted = Uint32Array.from(roomNos).sort();
@@ -65,24 +49,6 @@ test('a store without a fault says what is in it', async () => {
     usersWithoutRooms: 1,
     roomsWithoutMembers: 0,
   });
-});
-
-test('it works beside a server, and sees one commit', async () => {
-  const kept = await KeptStore.open(newFolder());
-  let isDone = false;
-  const committing = (async () => {
-    for (let round = 0; !isDone; round += 1)
-      await kept.commit([joins(`@a${round}:x`, `!r${round}`), joins(`@b${round}:x`, `!r${round}`)]);
-  })();
-  for (let round = 0; round < 5; round += 1) {
-    await probeStore(kept.path);
-    const totals = await verifyInProcess(kept.path);
-    expect(totals.recentChanges).toBe(totals.users);
-    expect(totals.rooms * 2).toBe(totals.users);
-  }
-  isDone = true;
-  await committing;
-  await kept.close();
 });
 
 /** What is done to a store, and what is said about it. */
@@ -277,69 +243,5 @@ describe('a fault is found and named:', () => {
       environment.write(() => environment.putMeta('format', { program: 'mutual-rooms', format: 99 })),
     );
     await expect(verifyInProcess(join(directory, storeFileName))).rejects.toMatchObject({ code: 'INVALID' });
-  });
-});
-
-test(
-  'a table that seems to end at a damaged page is found by the quick look too',
-  { timeout: 120_000 },
-  async () => {
-    const directory = await storeOf(
-      ids('@', 'user', 2000).map((user, index) => joins(user, rooms[index % 250])),
-    );
-    await compactStore({ directory });
-    const path = join(directory, storeFileName);
-    const whole = readFileSync(path);
-    const codeOf = (error: unknown): unknown => (error as { code?: unknown }).code;
-    let found = 0;
-    for (let page = 2; page < whole.length / 4096; page += 5) {
-      const copy = Buffer.from(whole);
-      copy.fill(0xa5, page * 4096 + 32, (page + 1) * 4096);
-      writeFileSync(path, copy);
-      const verified = await verifyInProcess(path).catch(codeOf);
-      if (verified !== 'DAMAGED') continue;
-      found += 1;
-      expect(await probeStore(path).catch(codeOf)).toBe('DAMAGED');
-    }
-    expect(found).toBeGreaterThan(3);
-  },
-);
-
-describe('a damaged file ends no more than the process that reads it:', () => {
-  test('cut anywhere', { timeout: 120_000 }, async () => {
-    const directory = await fullStore();
-    const path = join(directory, storeFileName);
-    const { size } = statSync(path);
-    const whole = readFileSync(path);
-    for (const share of [0.6, 0.4, 0.2]) {
-      truncateSync(path, Math.floor((size * share) / 4096) * 4096);
-      await expect(probeStore(path)).rejects.toMatchObject({ code: 'DAMAGED' });
-      await expect(verifyInProcess(path)).rejects.toMatchObject({ code: 'DAMAGED' });
-      writeFileSync(path, whole);
-    }
-    await verifyInProcess(path);
-  });
-
-  test('random bytes in pages: an error, or nothing that was in use', { timeout: 300_000 }, async () => {
-    const directory = await fullStore();
-    const path = join(directory, storeFileName);
-    const whole = readFileSync(path);
-    const random = new Prng(11);
-    let found = 0;
-    for (let round = 0; round < 24; round += 1) {
-      const page = 2 + Math.floor(random.next() * (whole.length / 4096 - 2));
-      const handle = openSync(path, 'r+');
-      const bytes = Buffer.from(Array.from({ length: 4096 }, () => Math.floor(random.next() * 256)));
-      writeSync(handle, bytes, 0, 4096, page * 4096);
-      closeSync(handle);
-      try {
-        await verifyInProcess(path);
-      } catch (error) {
-        expect(error).toMatchObject({ code: 'DAMAGED' });
-        found += 1;
-      }
-      writeFileSync(path, whole);
-    }
-    expect(found).toBeGreaterThan(0);
   });
 });

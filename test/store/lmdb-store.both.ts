@@ -19,9 +19,6 @@ import { allIn, ids, joins, newFolder } from './kept-store.js';
 const open = (directory: string): Promise<LmdbStore> => LmdbStore.open({ directory });
 describeStore('on disk', open);
 describeDurableStore('on disk', open);
-describeDurableStore('on disk, folded all the time', (directory) =>
-  LmdbStore.open({ directory, limits: { recentChangesMax: 64 } }),
-);
 
 interface Opened {
   readonly store: LmdbStore;

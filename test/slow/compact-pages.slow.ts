@@ -4,7 +4,7 @@ import { compactStore } from '../../src/store/compact.js';
 import { loadEngine } from '../../src/engine/engine.js';
 import { PageTokens } from '../../src/engine/page-token.js';
 import { LmdbStore } from '../../src/store/lmdb-store.js';
-import { addTo, allIn, ids, leaves, storeOf } from './kept-store.js';
+import { addTo, allIn, ids, leaves, storeOf } from '../store/kept-store.js';
 
 const alice = '@alice:example.org';
 const bob = '@bob:example.org';
