@@ -55,7 +55,7 @@ type OfSource = readonly (readonly [name: string, help: string, (from: SourceGau
 const sourceGauges: OfSource = [
   [
     'mutual_rooms_source_up',
-    '1 while changes are followed, caught up with, or copied; 0 while the database cannot be read, or what it says not kept.',
+    '1 while changes are followed, caught up with, or copied; 0 while the database cannot be read, or its changes cannot be kept.',
     ({ state }) => (state === 'disconnected' || state === 'connecting' ? 0 : 1),
   ],
   [
@@ -122,7 +122,7 @@ const sourceCounters: OfSource = [
   ],
   [
     'mutual_rooms_source_rooms_drifted_total',
-    'Rooms in which the index was not what the source has. Purges found by a reconciliation count; anything else should not be.',
+    'Rooms in which the index was not what the source has, without a reason. Purges that a reconciliation finds count; nothing else should happen.',
     ({ reconciled }) => reconciled.roomsDrifted,
   ],
   [

@@ -155,9 +155,7 @@ export class SynapseFeed {
         onChange: () => this.#pause.end(),
         onPurge: () => this.#chores.sweep?.soon(),
         onFault: (message) =>
-          this.#observer.advice(
-            `Redis: ${message}; it is tried again, and PostgreSQL is asked at intervals as ever`,
-          ),
+          this.#observer.advice(`Redis: ${message}; it is tried again, and PostgreSQL is polled as usual`),
       });
     const { sweep, reconcile } = this.#chores;
     this.#running ??= Promise.all([
