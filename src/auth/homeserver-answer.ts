@@ -18,12 +18,12 @@ export interface Answer {
   readonly text: string;
 }
 
-/** `Retry-After` where the homeserver names none: long enough for a part of its restart, short enough not to be noticed. */
+/** What we say when the homeserver does not: long enough for a restart to get somewhere, short enough to go unnoticed. */
 export const retryLaterSeconds = 5;
 
 const retrySecondsMax = 86_400;
 
-/** A longer text is replaced rather than passed on: refusals are remembered, and must not fill the memory. */
+/** Longer texts are replaced rather than passed on: a refusal is remembered, and so many must not fill the memory. */
 const passedTextMax = 1_000;
 const passedErrcodeMax = 255;
 
@@ -102,7 +102,7 @@ function secondsOf(
   return typeof ms === 'number' ? bounded(ms / 1000) : undefined;
 }
 
-/** Whole seconds, at least one: with 0 the client would come back before anything has changed. */
+/** Whole seconds, at least one: "now" would bring the client back before anything changed. */
 function bounded(seconds: number): number {
   return Math.min(Math.max(Math.ceil(seconds), 1), retrySecondsMax);
 }

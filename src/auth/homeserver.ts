@@ -1,8 +1,8 @@
 /**
  * The homeserver as we ask it: whose access token is this (`whoami`), and what does it support (`versions`).
  *
- * Of the client's request only headers are passed on, never the query string. Its `user_id` would ask the homeserver to let an
- * application service act as that user. Everything is bounded: connections, calls, time, length of an answer.
+ * Only headers of the client go along, never its query string: there, `user_id` would ask the homeserver to let an
+ * application service act as the user it asks about. Everything is bounded: connections, calls, time, length of an answer.
  * What an answer means is in homeserver-answer.ts. Nothing is remembered here; cached-authenticator.ts does that.
  */
 import { Pool } from 'undici';
@@ -16,14 +16,14 @@ import { askerOf, objectOf, retryLaterSeconds, type Answer } from './homeserver-
 const connectionsMax = 64;
 
 export interface HomeserverOptions {
-  /** How long a whole call may take. Connecting, headers and body each have the same bound. */
+  /** How long a call may take from first to last; connecting, headers and body are held to it singly too. */
   readonly timeoutMs?: number;
-  /** Most calls that run or wait for a connection; further ones are refused. Anyone can cause them, as `versions` needs no token. */
+  /** Calls that run or wait for a connection before further ones are refused: `versions` needs no token, so anyone can cause them. */
   readonly callsInFlightMax?: number;
   readonly clock?: Clock;
 }
 
-/** What fits in a header line as it is, without a space: after one the homeserver would read another token than was hashed here. */
+/** Fits in a header line as it is. Not even a space: the homeserver would read another token than we hashed. */
 const tokenShape = /^[\x21-\x7e\x80-\xff]+$/;
 const headerShape = /^[\t\x20-\x7e\x80-\xff]+$/;
 
@@ -128,7 +128,7 @@ function headersOf(credentials: Credentials | undefined): Record<string, string>
     throw new MatrixError(401, 'M_UNKNOWN_TOKEN', 'the access token holds characters that no token has');
   }
   headers.authorization = `Bearer ${accessToken}`;
-  // Both only inform the homeserver, so one that does not fit in a header is left out.
+  // These two only inform: one that does not fit in a header is left out.
   if (userAgent !== undefined && headerShape.test(userAgent)) headers['user-agent'] = userAgent;
   if (forwardedFor !== undefined && headerShape.test(forwardedFor)) headers['x-forwarded-for'] = forwardedFor;
   return headers;

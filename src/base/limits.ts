@@ -43,54 +43,55 @@ export const scratchBytesMax = 2 ** 20;
 export const changesPerTaskMax = 256;
 
 /**
- * Fewest changes folded in one transaction while others wait to commit: about two milliseconds. Where more changes are put off,
- * as many as those: on a slow disk commits are larger, and folds must be so too, since each waits for the disk once.
+ * Changes folded in one transaction while others wait to commit: about two milliseconds. As many as are put off, where that is
+ * more: commits are larger when the disk is slow, and so are these then, since each waits for it once.
  */
 export const changesPerFoldMin = 512;
 
-/** Most changes folded in one such transaction: a caller who changes a single membership waits for it. */
+/** The same at most: who changes a single membership waits for it. */
 export const changesPerFoldMax = 768;
 
 /**
- * While fewer changes than this are put off, short lists are committed before any folding; beyond, they wait for it as well. A
- * larger value would leave more to a start, where short lists come without a pause.
+ * Changes whose folding was put off before short lists wait for it, too: while there is less, they come first. With more,
+ * a stream of them that never pauses leaves more to a start.
  */
 export const foldingDebtMax = 2 ** 14;
 
 /**
- * Most changes of a replacement that are committed together (8 MiB), so that a crash leaves all of them or none. A larger
- * difference is committed in parts, and after a crash between them the replacement begins anew.
+ * Changes of a replacement that are committed together, so that a crash leaves all or nothing of them: 8 MiB in one
+ * transaction. A larger difference is committed in parts, and a crash between them begins the replacement anew.
  */
 export const changesAtOnceMax = 2 ** 20;
 
-/** Changes in each of those parts. With more, fewer pages are written twice, but single changes wait longer. */
+/** Changes in each of those parts: more make fewer pages be written twice, and hold single changes up for longer. */
 export const changesPerReplacementCommit = 2 ** 16;
 
 /** Joins of a replacement after which the names that came with them are stored: at most some ten megabytes of them. */
 export const joinsPerNamesCommit = 2 ** 18;
 
-/** A start compacts the store only when at least so many IDs are joined to nothing, whatever their share. */
+/** Fewer IDs that are joined to nothing are no reason to compact a store at start, whatever their share. */
 export const unusedNamesMin = 10_000;
 
 /** Records of a store read in one step of a start: about a millisecond. */
 export const recordsPerStep = 4096;
 
 /**
- * A store's thread that has not answered for this long is given up, and every further change is refused. It is longer than the
- * largest commit takes on a slow disk. A thread that died inside a transaction never answers (store/exit-gate.ts).
+ * A store's thread that has not answered for so long is given up, and with it every further change: longer than the largest
+ * commit takes on a slow disk. A thread that died inside a transaction says nothing (store/exit-gate.ts).
  */
 export const storeSilenceMaxMs = 10 * 60_000;
 
-/** How long a process that ends waits for the transaction under way: longer than all but the largest take. */
+/** A process that ends waits so long for the transaction under way: longer than all but the largest take. */
 export const exitWaitMs = 5_000;
 
 /** How often a start tells how far it has come. */
 export const progressIntervalMs = 100;
 
 /**
- * Changes of long lists that are committed together; a longer list goes alone. Lists gather while the disk is busy. Four callers
- * with lists of 500: on a slow disk, 2,048 brings 1.5 to 2 times as many changes a second as 512. On a fast disk both bring the
- * same, and 512 lets a single change beside them take 5.5 ms at the 99th percentile in place of 7.1 (`npm run bench -- store`).
+ * Changes of long lists that are committed together. Lists gather while the disk is busy, so a fast one takes them one by one;
+ * on a slow one four callers with lists of 500 bring half again to twice as many changes a second with 2,048 as with 512. On a
+ * fast one they bring the same, and a single change beside them takes 5.5 ms at the 99th percentile in place of 7.1
+ * (`npm run bench -- store`). A list that is longer goes alone.
  */
 export const changesPerCommitMax = 768;
 
@@ -106,10 +107,10 @@ export const usersPerForgetStep = 65_536;
 /** Users whose rooms are listed, or summed up by room, in one step: about a millisecond of a shard. */
 export const usersPerListStep = 8_192;
 
-/** Rooms whose members one pass over the users finds. */
+/** Rooms whose members are looked for at once: each pass over the users finds those of so many. */
 export const roomsPerSearchMax = 256;
 
-/** How long a page token is valid. The promise is ten minutes; the rest is for a client that renews its access token meanwhile. */
+/** How long a page token opens after it was made. The promise is ten minutes; the rest covers a client that renews its access token in between. */
 export const pageTokenLifetimeMs = 15 * 60_000;
 
 /** One line of NDJSON, or one element of a msgpack array. Two IDs of `nameBytesMax`, each byte escaped as \uXXXX, and the rest. */
@@ -145,7 +146,7 @@ export const answerBytesWaitingMax = 64 * 2 ** 20;
 /** How long a reader has before it may be cut off for somebody else: time for 500 kB at 1 Mbit/s. */
 export const readerGraceMs = 5_000;
 
-/** A connection that takes nothing of its answer for this long, or at the latest twice as long, is closed: that frees what it holds. */
+/** A connection that takes nothing of its answer for so long is closed, twice this at the latest: frees what it holds. */
 export const answerStalledMs = 20_000;
 
 /** Open connections; further ones are closed at once. Idle ones cost about 12 kB each. */

@@ -1,13 +1,13 @@
 /**
- * Bounds how much the HTTP server has under way at once, and refuses the rest (bounds: base/limits.ts).
+ * How much the HTTP server has under way at once, and what becomes of the rest (bounds: base/limits.ts).
  *
- * A connection has one request in flight. What is pipelined behind it waits, and nothing more is read from the socket until
- * that is answered. So no client holds more than one answer, and one that pipelines waits longest.
+ * A connection has one request in flight: what is pipelined behind it waits, and until that is through nothing more is
+ * read from the socket. So nobody holds more than one answer, and who pipelines waits longest.
  * - Beyond `requestsInFlightMax` requests: 503 at once, but not for what operators ask, nor for OPTIONS.
- * - Beyond `requestsPipelinedMax` waiting ones: the connection is closed. A 503 would have to wait, since answers come in order.
+ * - Beyond `requestsPipelinedMax` waiting ones: the connection is closed, as answers must come in order.
  * - Beyond `answerBytesWaitingMax` bytes of large answers: 503 in place of the answer.
- * - A request that cannot be parsed is answered when its turn comes, and nothing more is read.
- * Before anybody gets a 503, a reader that was slow for `readerGraceMs` is cut off. One that stalls is cut off in any case.
+ * - What cannot be parsed is answered when its turn comes, as answers must come in order, and nothing more is read.
+ * A reader that was slow for `readerGraceMs` is cut off before anybody else gets a 503, and one that stalls, in any case.
  *
  * Invariant: what is counted belongs to an open connection, and is given back when its answer has left or it closes.
  * Cost: a look-up, a set's entry and one listener a request, about 0.5 microseconds.
@@ -53,7 +53,7 @@ const defaultBounds: AdmissionBounds = {
   connectionsMax,
 };
 
-/** Paths that are answered even when everything else is refused. */
+/** What must be answered when nothing else is. */
 const operations = new Set(['/health', '/ready', '/metrics']);
 
 interface Waiting {
@@ -69,10 +69,10 @@ class Connection {
   hasAsked = false;
   /** The answer to the request in flight. */
   response: ServerResponse | undefined;
-  /** When that request was taken up; if `isLeaving`, when its answer began to leave. */
+  /** When that request was taken up, or, if `isLeaving`, when its answer was first seen to leave. */
   sinceMs = 0;
   isLeaving = false;
-  /** Bytes of that answer, if it is a large one; else 0. */
+  /** Of that answer, when it is a large one. */
   answerBytes = 0;
   /** Pipelined behind it, in order. */
   readonly waiting: Waiting[] = [];
@@ -119,7 +119,7 @@ export class Admission {
     return this.#answerBytes;
   }
 
-  /** Puts itself between the server and the handler of its requests. Call it before the server listens. */
+  /** Stands between the server, before it listens, and what handles its requests. */
   guard(server: Server, handle: RequestHandler): void {
     server.maxConnections = this.#bounds.connectionsMax;
     server.setTimeout(this.#bounds.answerStalledMs);
@@ -140,9 +140,9 @@ export class Admission {
   takeAnswer(response: ServerResponse, bytes: number): void {
     if (bytes <= this.#bounds.smallAnswerBytesMax) return;
     const connection = this.#connections.get(response.req.socket);
-    // The connection was closed: nobody waits for this answer.
+    // Nobody waits for it any more.
     if (connection?.response !== response) return;
-    // An answer that is larger than the bound may leave when it is the only one.
+    // One that is larger than the bound may go when it is the only one.
     while (this.#answerBytes > 0 && this.#answerBytes + bytes > this.#bounds.answerBytesWaitingMax) {
       if (this.#cutSlowest(1)) continue;
       this.#metrics.refused('answer_bytes');
@@ -189,7 +189,7 @@ export class Admission {
 
   #admit(request: IncomingMessage, response: ServerResponse, handle: RequestHandler): void {
     const connection = this.#connections.get(request.socket);
-    // A request that was read before its connection was cut off.
+    // What is left of a read after its connection was cut off.
     if (connection === undefined) return;
     if (connection.response === undefined) {
       this.#begin(connection, request, response, handle);
@@ -273,7 +273,7 @@ export class Admission {
   }
 
   /**
-   * Cuts off the reader that lets its answer wait longest, if that is longer than `readerGraceMs`.
+   * Cuts off whoever lets its answer wait the longest, and longer than `readerGraceMs`.
    * @param answerBytesMin 1 to look only at large answers
    * @returns whether there was one
    */
@@ -283,7 +283,7 @@ export class Admission {
       if (connection.sinceMs > before) return false;
       if (connection.answerBytes < answerBytesMin || connection.response?.writableEnded !== true) continue;
       if (!connection.isLeaving) {
-        // A small answer, whose leaving was not noted before: it is noted now, and its reader has `readerGraceMs` from here.
+        // A small answer: nobody looked before. It is the last one now, and may come up once more.
         this.#leaves(connection);
         continue;
       }
@@ -297,7 +297,7 @@ export class Admission {
   #timedOut(socket: Socket): void {
     const connection = this.#connections.get(socket);
     if (connection?.response === undefined) {
-      // It was kept alive for a next request, which did not come. Before the first one node's own timeouts hold.
+      // Kept alive for a next request that did not come. Before the first one, node's own timeouts hold.
       if (connection?.hasAsked !== false) socket.destroy();
     } else if (connection.response.writableEnded) {
       this.#cut(connection, 'stalled');

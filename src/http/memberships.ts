@@ -37,7 +37,7 @@ export function addMemberships(app: FastifyInstance, deps: MembershipsDeps): voi
     membershipsPath,
     {
       config: { endpoint: 'memberships' },
-      // In this hook, so that the token is checked before the body is read.
+      // Before a byte of the body is looked at.
       onRequest: async (request) => {
         const token = findBearerToken(request);
         if (token === undefined) {
@@ -90,7 +90,7 @@ async function ingestBody(
   const { ingest } = service.get();
   const result: IngestAnswer = { applied: 0, ignored: 0, rejected: [], rejected_count: 0 };
   const { raw } = request;
-  // By default, a reader that stops early destroys the stream, and the connection with it: the answer would not arrive.
+  // A stream that its reader leaves early would be destroyed, and the connection with it: nobody could read the answer.
   const chunks = raw.iterator({ destroyOnReturn: false });
   const body = bounded(chunks, Number(request.headers['content-length'] ?? 0), bodyBytesMax);
   try {

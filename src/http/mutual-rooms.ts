@@ -23,7 +23,7 @@ import { checkUserId } from './user-id.js';
 
 const unstablePrefix = '/_matrix/client/unstable/uk.half-shot.msc2666/user';
 
-/** The same for all spellings: a token from one of them opens in the others. */
+/** All spellings are one question: a token that one of them gave opens in the others too. */
 const tokenPurpose = 'mutual_rooms';
 
 export interface MutualRoomsDeps {
@@ -130,7 +130,7 @@ function checkOther(other: string, self: string): void {
   }
 }
 
-/** An empty token counts as none: clients send `from=` for the first page. */
+/** An empty token is none: clients send `from=` for the first page. */
 function pageToken(query: Query, params: readonly string[]): string | undefined {
   let token: string | undefined;
   for (const param of params) {
@@ -145,8 +145,8 @@ function pageToken(query: Query, params: readonly string[]): string | undefined 
 }
 
 /**
- * Puts the answer together from bytes that are JSON already: serialising a hundred strings costs as much as the rest of the
- * request. @returns one character for each byte
+ * The answer is put together from bytes that are JSON already: serialising a hundred strings anew costs as much as all
+ * the rest. @returns one character for each byte
  */
 function answer(
   json: Uint8Array,

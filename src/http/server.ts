@@ -1,6 +1,6 @@
 /**
- * What all endpoints have in common: CORS on every answer, OPTIONS without logic, metrics, and Matrix errors for everything
- * (unknown paths, wrong methods, requests that cannot be parsed).
+ * The HTTP server's frame: what holds for every answer, whatever the endpoint. CORS on all of them, OPTIONS without
+ * logic, Matrix errors for everything (unknown paths, wrong methods, requests that do not even parse), metrics.
  *
  * Nothing here logs a path, a query string or a header: all of them may hold IDs or tokens.
  */
@@ -36,10 +36,10 @@ const paramLengthMax = 3 * 255;
 /** On shutdown, what is in flight has this long to be finished. */
 const shutdownGraceMs = 10_000;
 
-/** A request that has not arrived whole by then is given up. It is enough for the longest import body on a slow line. */
+/** A request that has not arrived whole by then is given up: the longest import body on a slow line. */
 const requestTimeoutMs = 5 * 60_000;
 
-/** How long a connection that was answered is kept for its next request: longer than proxies keep theirs. */
+/** A connection that has been answered waits so long for its next request: longer than proxies keep theirs. */
 const keepAliveTimeoutMs = 72_000;
 
 export interface ServerOptions {
@@ -60,7 +60,7 @@ export function createServer({
   const app = Fastify({
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true }),
-    // By default fastify makes a logger for each request, whether it logs or not.
+    // A logger for each request would be made before anybody knows whether it is needed.
     childLoggerFactory: (parent) => parent,
     routerOptions: { maxParamLength: paramLengthMax },
     // On shutdown, what still arrives on an open connection is answered before that is closed.
@@ -95,7 +95,7 @@ export function createServer({
 
   refuseOtherMethods(app);
   endConnectionsOnClose(app, admission);
-  // Handlers read bodies themselves, as streams. They refuse a media type with a text that names those they take.
+  // Handlers read bodies themselves, as streams, and refuse media types with a text that names those they take.
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', (_request, payload, done) => done(null, payload));
 
@@ -137,7 +137,7 @@ export function createServer({
   return app;
 }
 
-/** Answers 405 to every method that a path has no route for, whatever body the request has. */
+/** Makes every method that a path has no route for a 405, whatever body it comes with. */
 function refuseOtherMethods(app: FastifyInstance): void {
   const allowed = new Map<string, string[]>();
   app.addHook('onRoute', ({ url, method, config }) => {
@@ -162,8 +162,9 @@ function refuseOtherMethods(app: FastifyInstance): void {
 }
 
 /**
- * On shutdown, node ends connections that were answered. But it waits for ever for those on which nothing was asked yet, and until
- * their timeout for those that are answered from now on. So the first are ended here, and the others right after their answer.
+ * On shutdown, node ends connections that have been answered. It waits for those on which nothing was asked yet for ever,
+ * and for those that are answered from now on until they time out. So the first are ended here, and the others right after
+ * their answer.
  */
 function endConnectionsOnClose(app: FastifyInstance, admission: Admission): void {
   app.addHook('preClose', (done) => {
@@ -175,7 +176,7 @@ function endConnectionsOnClose(app: FastifyInstance, admission: Admission): void
   });
 }
 
-/** A request that node cannot parse has no request and no reply object, so the answer is written by hand. */
+/** What node could not even parse has no request and no reply: the answer is written by hand. */
 function answerUnparsed(error: Error & { code?: string }, socket: Socket, metrics: Metrics): void {
   const [status, text] =
     error.code === 'HPE_HEADER_OVERFLOW'

@@ -55,7 +55,7 @@ type OfSource = readonly (readonly [name: string, help: string, (from: SourceGau
 const sourceGauges: OfSource = [
   [
     'mutual_rooms_source_up',
-    '1 while changes are followed, caught up with, or copied; 0 while the database cannot be read, or its changes cannot be kept.',
+    '1 while changes are followed, caught up with, or copied; 0 while the database cannot be read, or what it says not kept.',
     ({ state }) => (state === 'disconnected' || state === 'connecting' ? 0 : 1),
   ],
   [
@@ -122,7 +122,7 @@ const sourceCounters: OfSource = [
   ],
   [
     'mutual_rooms_source_rooms_drifted_total',
-    'Rooms in which the index was not what the source has, without a reason. Purges that a reconciliation finds count; nothing else should happen.',
+    'Rooms in which the index was not what the source has. Purges found by a reconciliation count; anything else should not be.',
     ({ reconciled }) => reconciled.roomsDrifted,
   ],
   [
@@ -157,7 +157,7 @@ const admissionGauges: readonly (readonly [name: string, help: string, (from: Ad
     ],
   ];
 
-/** The `collect` of a gauge that gets its value when it is scraped. */
+/** For a gauge that is read when it is scraped. */
 function sumInto(sum: () => number): (this: Gauge) => void {
   return function () {
     this.set(sum());
@@ -181,7 +181,7 @@ export class Metrics {
   readonly #admissions: AdmissionGauges[] = [];
   readonly #children = new Map<string, RequestChildren>();
   readonly #batchChildren: { observe(questions: number): void }[] = [];
-  /** Sets the gauges that ask the engine. */
+  /** Sets the gauges. */
   #look: (() => Promise<void>) | undefined;
 
   constructor() {
@@ -307,10 +307,10 @@ export class Metrics {
     });
     this.#look = async () => {
       for (const [shard, waiting] of gauges.waiting.entries()) waitingQuestions.set({ shard }, waiting);
-      // A failed engine has no figures, but the scrape must still succeed and say that it failed.
+      // A failed engine has no figures; the scrape must still say that it failed.
       if (gauges.failure !== undefined) return;
       const stats = await gauges.stats().catch((error: unknown) => {
-        // The engine failed during this call.
+        // This look was what found it out.
         if (gauges.failure === undefined) throw error;
         return undefined;
       });

@@ -1,8 +1,8 @@
 /**
- * Reads a store in a process of its own, because LMDB crashes on some damaged files: then only that process ends. `probeStore`
- * reads all of a store once before a server opens it; `verifyInProcess` checks what it reads as well.
+ * Reads a store in a process of its own: LMDB does not survive every damaged file, and what ends then is that process.
+ * Before a server opens a store, `probeStore` reads all of it once; `verify` checks what it reads.
  *
- * Cost: a process (40 ms), and reading the file, which a start then finds in the system's cache.
+ * Cost: a process (40 ms), and reading the file: what a start reads afterwards is in the system's cache then.
  */
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
@@ -43,7 +43,7 @@ async function inspect(inspection: Inspection, path: string): Promise<StoreTotal
 }
 
 function failureOf(path: string, error: { signal?: NodeJS.Signals | null }): PublicError {
-  // A signal that says nothing of the store: from a person, or from a system that is short of memory.
+  // Ours, or of whoever is short of memory.
   const isEnded = error.signal === 'SIGTERM' || error.signal === 'SIGINT' || error.signal === 'SIGKILL';
   if (typeof error.signal !== 'string' || isEnded)
     return new PublicError('UNAVAILABLE', `${path} could not be read (${messageOf(error)})`, {

@@ -1,10 +1,10 @@
 /**
- * Only one process writes a store: two would give the same numbers to different names. Each opening writes its name into the store,
- * and each transaction checks that the name is still there. So once another process has opened the store, the first one writes
- * nothing any more.
+ * One process writes a store. Each opening puts its name into the store, and each transaction looks whether it is still
+ * there: two that write would give the same numbers to different names. So whatever happens, the one that was there
+ * first writes nothing any more once another one has opened the store.
  *
- * To avoid that, an opening first asks whether the last owner is alive: a process of this machine with that number, which was
- * started at that time. It cannot see into another container; there the check above decides.
+ * That it does not come to this, an opening first asks whether the last owner is alive: a process of this machine with
+ * that number which was started at that time. It cannot see into another container; there the check above decides.
  */
 import { readFileSync, statSync } from 'node:fs';
 import { hostname } from 'node:os';

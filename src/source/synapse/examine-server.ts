@@ -1,4 +1,4 @@
-/** Checks the PostgreSQL server of a Synapse database: who is logged in where, and whether it is a server that Synapse supports. */
+/** Of a Synapse database, what the PostgreSQL server itself says: who got in where, and is it a server that Synapse takes? */
 import { fail, type Finding, ok, warn } from '../../base/finding.js';
 import type { Check, Subject } from './check.js';
 import type { Connection } from './connection.js';
@@ -65,7 +65,7 @@ function localeOf({ locales: [collate, ctype], provider }: ServerRow): Finding {
 
 function standbyOf({ standby, behind }: ServerRow): Finding[] {
   if (!standby) return [];
-  // This is the age of the last transaction, so a primary where nothing happens looks like a lag.
+  // It is the age of the last transaction: a primary where nothing happens looks like lag.
   const last = behind === null ? '' : `; the last transaction it replayed is ${Math.round(behind)} s old`;
   return [ok('postgres_standby', `a hot standby: changes are seen when it has replayed them${last}`)];
 }
