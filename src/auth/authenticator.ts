@@ -10,7 +10,7 @@ export interface Asker {
   readonly isGuest: boolean;
 }
 
-/** The last two are for the homeserver's records of where a session was last seen. */
+/** `userAgent` and `forwardedFor` are for the homeserver, which records where a session was last seen. */
 export interface Credentials {
   readonly accessToken: string;
   readonly userAgent?: string | undefined;

@@ -1,9 +1,9 @@
 /**
- * Remembers who a token belongs to, around any function that finds it out. One call in flight for each token, and a bound
- * on the calls in all, so that neither a busy client nor a flood of made-up tokens reaches the homeserver as such.
+ * Remembers whom a token belongs to, around any function that finds that out. Each token has one call in flight, and all
+ * calls together have a bound. So neither a busy client nor a flood of made-up tokens floods the homeserver.
  *
- * Accepted tokens are believed for `ttlMs`, which is also how long a log-out takes to be noticed. Of the errors only 401 is
- * remembered, briefly and apart, so that made-up tokens displace no accepted one; a 403, 429 or 5xx is asked for anew.
+ * Accepted tokens are believed for `ttlMs`: that long a token works after its user has logged out. Of the errors only a 401 is
+ * remembered, for a short time and in a table of its own, so that made-up tokens displace no accepted one.
  *
  * Invariant: the token itself is nowhere in here, only its hash.
  * Cost of a hit: a hash and a look-up, about 3 us, a third of it the hash.
@@ -18,10 +18,10 @@ import { tokenHash } from './token-hash.js';
 export type WhoAsks = (credentials: Credentials) => Promise<Asker>;
 
 export interface CacheOptions {
-  /** 0 joins concurrent calls and remembers nothing. */
+  /** With 0, calls for one token at the same time are one call, and nothing is remembered. */
   readonly ttlMs: number;
   readonly entriesMax: number;
-  /** 0 asks again for every refused token. */
+  /** With 0, every refused token is asked about again. */
   readonly negativeTtlMs: number;
   readonly negativeEntriesMax?: number;
   readonly callsInFlightMax?: number;

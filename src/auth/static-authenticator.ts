@@ -1,7 +1,7 @@
 /**
  * Access tokens written down by the operator, for demos and tests: a table of token to user, without a homeserver.
  *
- * Invariant: the table is keyed by hashes, so how long a look-up takes says nothing about how close a guess was.
+ * Invariant: the keys of the table are hashes, so the time of a look-up says nothing about how close a guess was.
  */
 import { MatrixError } from '../base/matrix-error.js';
 import type { Asker, Authenticator, Credentials } from './authenticator.js';

@@ -1,8 +1,8 @@
 /**
- * A change as every source yields it: what one user's membership in one room now is.
+ * A change, as every source yields it: whether a user is joined to a room from now on.
  *
- * Only `join` counts as joined; any other membership takes the room away. So a change says what holds from now on, not
- * what to do, and applying it twice equals applying it once.
+ * Only `join` counts as joined; any other membership takes the user out of the room. A change says what holds, not what to
+ * do, so applying it twice equals applying it once.
  */
 import { PublicError } from './errors.js';
 import { isObject } from './json-object.js';
@@ -15,7 +15,7 @@ export interface Change {
   readonly joined: boolean;
 }
 
-/** @throws PublicError INVALID: JavaScript can leave `joined` out, and that is no leave */
+/** @throws PublicError INVALID: a caller in JavaScript can leave `joined` out, which must not count as a leave */
 export function checkJoined(joined: unknown): asserts joined is boolean {
   if (typeof joined !== 'boolean') throw new PublicError('INVALID', 'joined must be true or false');
 }

@@ -1,5 +1,5 @@
 /**
- * What a check of `doctor` has found: a line for people. Checks may lie wherever the thing is known that they look at.
+ * What a check of `doctor` found: a line for people. A check stands beside the code that it is about.
  */
 export interface Finding {
   readonly level: 'ok' | 'warn' | 'FAIL';

@@ -1,6 +1,6 @@
 /**
- * Goes with every request to the homeserver: one that comes back to us shows that `homeserver.url` leads here, by way of a reverse
- * proxy. Unseen, it would be asked again until every connection is taken.
+ * A header of every request to the homeserver. When a request with it comes in here, `homeserver.url` leads back to this server
+ * (by way of a reverse proxy). Unnoticed, the two would ask each other until every connection is taken.
  */
 export const loopHeader = 'x-mutual-rooms-asks';
 

@@ -1,7 +1,7 @@
 /**
- * One worker thread, and tasks for it in the order in which they are given: the only import of piscina, a pool of one
- * thread. When the thread dies what it held is gone, so it fails for good, once, and says why; whoever needs it opens
- * another.
+ * One worker thread that runs tasks in the order in which they are given: a piscina pool of one thread, and the only import
+ * of piscina. When the thread dies, what it held is gone. So it fails for good, once, and says why; its owner may open
+ * another one.
  */
 import type { MessagePort } from 'node:worker_threads';
 import { Piscina } from 'piscina';
@@ -13,7 +13,7 @@ const youngGenerationMib = 4;
 export interface WorkerThreadOptions {
   /** The module whose default export runs the tasks. */
   readonly url: URL;
-  /** Tasks that lie at the thread before it asks for more: with two, one is at work while the next one travels. */
+  /** Most tasks that the thread has at a time. With two, one runs while the next one travels. */
   readonly tasksAtThread: number;
   /** Called once, when the thread has died. Not when it was closed. */
   readonly onFailure: (reason: string) => void;
@@ -47,7 +47,7 @@ export class WorkerThread<Task> {
       recordTiming: false,
       resourceLimits: { maxYoungGenerationSizeMb: youngGenerationMib },
     });
-    // A thread that dies while idle is told here and nowhere else. One that was busy has its task say more, and first.
+    // Only this event tells of a thread that dies while idle. Where one dies at work, its task fails first and says more.
     this.#pool.on('error', (error: unknown) => this.fail(`its worker thread died: ${messageOf(error)}`));
     this.#pool.on('workerDestroy', () => setImmediate(() => void this.fail('its worker thread ended')));
   }
@@ -60,7 +60,7 @@ export class WorkerThread<Task> {
     return (await this.#pool.run(task, { transferList: [...ports] })) as Result;
   }
 
-  /** From now on no task is expected to work. @returns the first reason that was found */
+  /** Ends the thread: no task will work any more. @returns the reason of the first failure */
   fail(reason: string): string {
     if (this.failure !== undefined) return this.failure;
     this.failure = reason;
@@ -76,8 +76,8 @@ export class WorkerThread<Task> {
   }
 
   /**
-   * Once only: a second `destroy` makes the pool start a thread anew when the first one's thread ends. It does so by itself
-   * when a thread that failed ends after the pool was destroyed; that one ends when it is ready.
+   * Destroys the pool once: a second `destroy` would make it start another thread. The pool also starts one by itself, when a
+   * thread that failed ends after `destroy`. That thread is ended as soon as it is there.
    */
   #endThread(): Promise<void> {
     if (this.#end === undefined) {

@@ -15,7 +15,7 @@ export function findAccessToken(request: FastifyRequest): string | undefined {
   return typeof token === 'string' && token !== '' ? token : undefined;
 }
 
-/** The same without the query string: for a secret that no proxy's log should ever hold. */
+/** The same from the header alone, for a secret that must not be in a query string: proxies log those. */
 export function findBearerToken(request: FastifyRequest): string | undefined {
   const { authorization } = request.headers;
   return authorization === undefined ? undefined : bearer.exec(authorization)?.[1];
@@ -34,7 +34,7 @@ export function accessTokenOf(request: FastifyRequest): string {
   return token;
 }
 
-/** What the homeserver is told of the client, so that its records of sessions stay right. */
+/** What the homeserver is told of the client, so that its records of when and where a session was seen stay right. */
 export function credentialsOf(request: FastifyRequest, accessToken: string): Credentials {
   const before = request.headers['x-forwarded-for'];
   const peer = request.socket.remoteAddress;

@@ -1,5 +1,5 @@
 /**
- * Every fault becomes a Matrix error here, once: status, errcode, a text that helps, and Retry-After where waiting does.
+ * Turns every fault into a Matrix error: status, errcode, a text that helps, and Retry-After where waiting helps.
  * Source: Client-Server API, "Standard error response".
  */
 import type { FastifyReply } from 'fastify';
@@ -62,7 +62,7 @@ export function sendError(reply: FastifyReply, error: MatrixError): FastifyReply
   return sendJson(setRetryAfter(reply.code(error.status), error), errorBody(error));
 }
 
-/** Where waiting helps, says for how long. */
+/** Sets `Retry-After`, if the error says how long to wait. */
 export function setRetryAfter(reply: FastifyReply, { retryAfterSeconds }: MatrixError): FastifyReply {
   if (retryAfterSeconds === undefined) return reply;
   return reply.header('retry-after', String(Math.max(1, Math.ceil(retryAfterSeconds))));

@@ -1,7 +1,7 @@
 /**
- * Which user IDs the endpoint accepts as a question: those that are compliant with the grammar of the specification
- * (appendices, "User Identifiers"), historical ones included: a localpart of U+0021 to U+007E but `:`, not empty.
- * Memberships are not checked like this: rooms hold what they hold (base/change.ts).
+ * Which user IDs may be asked about: those that are compliant with the grammar of the specification (appendices, "User
+ * Identifiers"), historical ones included: a localpart of U+0021 to U+007E without `:`, not empty.
+ * Memberships are not checked like this, since rooms hold older IDs (base/change.ts).
  */
 import { isIPv6 } from 'node:net';
 import { MatrixError } from '../base/matrix-error.js';

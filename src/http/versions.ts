@@ -1,6 +1,6 @@
 /**
- * GET /_matrix/client/versions: the homeserver's own answer, and the flags that clients look for before they ask for
- * mutual rooms. A homeserver that does not answer makes this an error: half an answer would switch features off.
+ * GET /_matrix/client/versions: the homeserver's own answer, with the flags that clients look for before they ask for
+ * mutual rooms. When the homeserver does not answer, this is an error: half an answer would switch features off.
  *
  * All four flags are true because all four spellings are served (http/mutual-rooms.ts). `v1.19` is added only when the
  * configuration says so, or when there is no homeserver: it promises the rest of that version too, and every known client is content with a flag.
@@ -23,7 +23,7 @@ const flags = {
 const specVersion = 'v1.19';
 
 export interface VersionsDeps {
-  /** Asks the homeserver, in the name of the client where it has one; undefined when none is configured. */
+  /** Asks the homeserver, with the client's token if it sent one; undefined when no homeserver is configured. */
   readonly askHomeserver:
     ((credentials: Credentials | undefined) => Promise<Record<string, unknown>>) | undefined;
   readonly advertiseV119: boolean;
@@ -41,7 +41,7 @@ export function addVersions(app: FastifyInstance, { askHomeserver, advertiseV119
   });
 }
 
-/** The answer needs no token: one that the homeserver refuses must not end the client's session here. */
+/** Asks again without the token when the homeserver refuses it: versions need none, and a 401 would end the client's session. */
 async function ask(
   askHomeserver: NonNullable<VersionsDeps['askHomeserver']>,
   credentials: Credentials | undefined,

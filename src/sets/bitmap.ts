@@ -33,17 +33,17 @@ export function bitmapCopy(bitmap: Bitmap, rank: number, limit: number, target: 
   return bitmap.rangeUint32Array(target.subarray(0, limit), rank, limit).length;
 }
 
-/** A new bitmap: who calls disposes it. */
+/** A new bitmap, which the caller disposes. */
 export function bitmapIntersection(left: Bitmap, right: Bitmap): Bitmap {
   return RoaringBitmap32.and(left, right);
 }
 
-/** Bytes that the bitmap takes when written down; in memory it takes one to three times that, which nobody tells per bitmap. */
+/** Bytes that the bitmap takes when written down. In memory it takes one to three times that; Roaring does not tell how many. */
 export function bitmapBytes(bitmap: Bitmap): number {
   return bitmap.getSerializationSizeInBytes('portable');
 }
 
-/** The first fault of the bitmap's order, or undefined: what `validate` of a room set asks. */
+/** The first fault of the bitmap's order, or undefined (room-sets.ts `fault` asks for it). */
 export function bitmapFault(bitmap: Bitmap): string | undefined {
   let previous = -1;
   for (const room of bitmap) {

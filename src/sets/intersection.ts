@@ -1,11 +1,11 @@
 /**
- * Intersections of the room sets of n users: make one page of it with the exact total, or answer yes or no.
+ * The intersection of the room sets of n users: one page of it with the exact total, or whether there is any.
  *
- * Sets of n users are taken packed ones first, then from the smallest up. The total counts every common room; `rooms` holds only those from
- * `start` on, at most `limit`, ascending. With one user the intersection is the set itself.
+ * Of more than two sets, packed ones are taken first, then the smallest. The total counts every common room; `rooms` holds only
+ * those from `start` on, at most `limit`, ascending. With one user the intersection is the set itself.
  *
- * Cost: packed with packed is a merge or a search a member of the shorter one (run-intersection.ts); packed with bitmap
- * a look-up a member or one native intersection; bitmap with bitmap is Roaring's own. Nothing is allocated unless a
+ * Cost: packed with packed is a merge, or a search for each member of the shorter one (run-intersection.ts); packed with bitmap
+ * is a look-up for each member, or one native intersection; bitmap with bitmap is Roaring's own. Nothing is allocated unless a
  * bitmap is made.
  */
 import { assert } from '../base/assert.js';
@@ -16,7 +16,7 @@ import { emptySet, type RoomSets } from './room-sets.js';
 import { intersectRuns, runsShare } from './run-intersection.js';
 import { firstProbesMax, packedCountMax, probeCountFirst, probeCountMax } from './thresholds.js';
 
-/** Scratch: members of a bitmap that are asked for in another one. */
+/** Scratch: the members of one bitmap that are looked up in another one. */
 const probed = new Uint32Array(128);
 
 export class Intersection {
@@ -34,7 +34,7 @@ export class Intersection {
   readonly #order = new Uint32Array(usersPerQuestionMax);
 
   constructor(sets: RoomSets) {
-    // Whole merges are written to `rooms`, and a typed array drops what does not fit without a word.
+    // Whole merges are written to `rooms`, and a typed array silently drops what does not fit.
     assert(this.rooms.length >= packedCountMax, 'what two packed sets share fits a page');
     this.#sets = sets;
   }
@@ -134,9 +134,9 @@ export class Intersection {
   }
 
   /**
-   * The first page of two bitmaps without their whole intersection: counted, then the first members of the smaller one
-   * asked for in the larger one. Two bots share most of their rooms, and each intersection of theirs is 100 kB of native
-   * memory for the garbage collector to hear of.
+   * The first page of two bitmaps without their whole intersection: the rooms are counted, then the first members of the smaller
+   * one are looked up in the larger one. Two bots share most of their rooms, and each whole intersection would be 100 kB of
+   * native memory that the garbage collector has to free.
    * @returns false when the page is not full after `firstProbesMax` members
    */
   #firstOfTwo(left: Bitmap, right: Bitmap, limit: number): boolean {
@@ -199,7 +199,7 @@ export class Intersection {
     const view = this.#left;
     this.#sets.runs.open(run, view);
     const { words, start, count } = view;
-    // Two who are in very many rooms nearly always share one of the first.
+    // Two users in very many rooms nearly always share one of the first.
     const probed = count > probeCountMax ? probeCountFirst : count;
     for (let index = start; index < start + probed; index += 1) if (bitmap.has(words[index])) return true;
     if (probed === count) return false;

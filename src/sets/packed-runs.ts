@@ -17,7 +17,7 @@ import { packedCountMax } from './thresholds.js';
 /** Above every RoomNo. */
 const padding = 0xffffffff;
 
-/** The first class is there to give the second one its least count; runs of one room have no slot. */
+/** The first class is only there to give the second one its least count: runs of one room have no slot. */
 const capacities = [
   1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048,
 ];
@@ -59,7 +59,7 @@ export function handleOf(sizeClass: number, slot: number): number {
   return (slotFlag | (sizeClass << slotBits) | slot) >>> 0;
 }
 
-/** A window on a run, filled in by `PackedRuns.open`: no object a look-up. */
+/** A window on a run, filled in by `PackedRuns.open`, so that a look-up makes no object. */
 export class RunView {
   words: Uint32Array = new Uint32Array(0);
   start = 0;

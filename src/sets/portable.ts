@@ -27,7 +27,7 @@ const containerValues = 2 ** containerBits;
 /** Keys of the containers of rooms, which are below 2^31. */
 const keysEnd = 2 ** 15;
 
-/** What lies there is no set in the portable form. */
+/** The bytes are no set in the portable form. */
 export class PortableFault extends Error {
   override name = 'PortableFault';
 }
@@ -117,8 +117,8 @@ export function portableCount(bytes: Uint8Array, length: number): number {
  * @param bytes the first `length` of them
  * @param target has room for what `portableCount` tells
  * @returns how many
- * @throws PortableFault when the head is not right, or does not fit the rest; of values only how many bits are set is
- *   looked at, not whether the others ascend
+ * @throws PortableFault when the head is wrong or does not fit the rest. Of the values, only the number of set bits is checked,
+ *   and not whether array values ascend
  */
 export function readPortable(
   bytes: Uint8Array,
@@ -154,7 +154,7 @@ export function readPortable(
   }
   if (previous >= keysEnd) throw aboveRooms(previous);
   if (at !== length) throw wrongLength(at, length);
-  // A typed array drops what does not fit without a word.
+  // A typed array silently drops what does not fit.
   assert(end <= target.length, 'there is room for what was read');
   return end;
 }
@@ -187,8 +187,8 @@ export function portableFault(bytes: Uint8Array, length: number): string | undef
   return undefined;
 }
 
-// Faults are put into words in functions of their own: V8 moves the spelling of a number out of the branch that throws, and
-// then every container pays for it, three times what reading it takes.
+// Faults are put into words in functions of their own. Inline, V8 moves the formatting of the number out of the branch that throws,
+// and every container pays for it: three times what reading it takes.
 
 function outOfOrder(key: number, previous: number): PortableFault {
   return new PortableFault(`container ${key} follows on ${previous}`);

@@ -35,7 +35,7 @@ export class RoomSets {
     return !isSingle(handle) && classOf(handle) === bitmapClass;
   }
 
-  /** @param handle one that `isBitmap` says is one */
+  /** @param handle of which `isBitmap` is true */
   bitmap(handle: number): Bitmap {
     assert(this.isBitmap(handle), 'only a bitmap is asked for as one');
     const bitmap = this.#bitmaps[slotOf(handle)];

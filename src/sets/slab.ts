@@ -2,7 +2,7 @@
  * Slots of one size, in chunks that never move: for what is small and comes in millions. Freed slots are chained through
  * their first word and used again, the last freed first.
  *
- * Cost: the slots, in chunks of about 64 KiB; nothing a slot.
+ * Cost: the slots, in chunks of about 64 KiB, and nothing beside them.
  */
 const chunkWords = 2 ** 14;
 

@@ -15,11 +15,11 @@ export const gallopRatio = 10;
 /** Packed with bitmap: up to this many members are asked for one by one; beyond, a temporary bitmap is cheaper. */
 export const probeCountMax = 128;
 
-/** Is there any? Of a longer set, so many members are asked for one by one before a bitmap is made of the others. */
+/** Whether there is any: this many members of a longer set are looked up one by one before a bitmap is made of the others. */
 export const probeCountFirst = 32;
 
 /**
- * Bitmap with bitmap, first page: so many members of the smaller one are asked for before the whole intersection is made:
- * about a quarter of what that takes for two bots.
+ * Bitmap with bitmap, first page: this many members of the smaller one are looked up before the whole intersection is made. For
+ * two bots that takes about a quarter of the time of the intersection.
  */
 export const firstProbesMax = 512;

@@ -1,6 +1,6 @@
 /**
- * A copy of a store as of one commit, beside whoever writes: LMDB's own, without its free pages. While it is being made,
- * pages that are freed are not used again, so the store grows by what is changed meanwhile.
+ * A copy of a store as of one commit, made by LMDB without its free pages, while a server may write. Meanwhile freed pages are not
+ * used again, so the store grows by what is changed.
  */
 import { chmodSync, readdirSync, renameSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -38,7 +38,7 @@ export async function backupStore(path: string, directory: string): Promise<numb
     }
     chmodSync(copy, 0o600);
     const copied = new Environment({ path: copy });
-    // Who owns the store does not own the copy. And this is a durable write: the copy is on the disk after it.
+    // The owner of the store does not own the copy. And this write is durable: after it the copy is on the disk.
     copied.write(() => copied.removeMeta('owner'));
     await copied.close();
     renameSync(copy, target);

@@ -1,6 +1,6 @@
 /**
- * What stands in a data directory: finds the store, or a place for one, and refuses what is something else without
- * touching it. Nothing here opens LMDB, which does not survive a file that is none of its own.
+ * Finds the store in a data directory, or a place for one, and refuses anything else without touching it. Nothing here opens
+ * LMDB, which crashes on a file that is not its own.
  */
 import {
   accessSync,
@@ -23,7 +23,7 @@ import { storeFileName, unfinishedFileName } from './layout.js';
 const lockSuffix = '-lock';
 const ourFiles = new Set([storeFileName, unfinishedFileName].flatMap((name) => [name, name + lockSuffix]));
 
-/** A lock file, and a store with nothing in it. */
+/** Enough for a lock file and an empty store. */
 const spaceBytesMin = 2 ** 18;
 
 /** LMDB's meta page (format 2 of its files): the header of a page, then a mark and the format's number. */
@@ -47,7 +47,7 @@ export function findStore(directory: string): string {
   return path;
 }
 
-/** What there is: a store, or a place for one that is there already or not. */
+/** What is in a directory: a store or nothing. The directory itself may not be there yet. */
 export interface FoundDirectory {
   readonly path: string;
   readonly holds: 'store' | 'nothing';
@@ -79,7 +79,7 @@ export function examineDirectory(directory: string): FoundDirectory {
   );
 }
 
-/** The same, and the directory is there afterwards. */
+/** The same, and makes the directory if it is not there. */
 export function prepareDirectory(directory: string): FoundDirectory {
   const found = examineDirectory(directory);
   try {
@@ -124,8 +124,8 @@ function userId(): string {
 }
 
 /**
- * Before LMDB makes a lock file in a directory: it writes to it in memory, and without space for it on the disk that ends
- * the process.
+ * Checks that there is space for LMDB's lock file. LMDB writes to that file in memory, and on a full disk such a write ends the
+ * process.
  * @throws PublicError FULL
  */
 export function checkSpace(directory: string): void {
@@ -143,17 +143,17 @@ function isWritable(directory: string): boolean {
   }
 }
 
-/** Where a copy is made before it takes a store's place. */
+/** Path of the copy that a compaction makes before it takes the place of the store. */
 export function unfinishedPath(directory: string): string {
   return join(directory, unfinishedFileName);
 }
 
-/** Only who owns the store does it: the copy may be another process's. */
+/** Only the owner of the store calls it: the copy may belong to another process. */
 export function removeUnfinished(directory: string): void {
   for (const suffix of ['', lockSuffix]) rmSync(unfinishedPath(directory) + suffix, { force: true });
 }
 
-/** A file's new name is on the disk when this returns. */
+/** Makes the names of the directory's files durable. */
 export function syncDirectory(directory: string): void {
   const handle = openSync(directory, 'r');
   try {

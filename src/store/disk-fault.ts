@@ -1,6 +1,6 @@
 /**
- * What LMDB and the system say when the store cannot be written, as an error that says what to do. Errors do not keep
- * their codes from thread to thread, so a fault travels as this.
+ * Turns what LMDB and the system say when the store cannot be written into a fault that says what to do. It is plain data,
+ * because errors lose their codes on the way from one thread to another.
  */
 import { statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
@@ -20,15 +20,15 @@ export interface DiskFault {
 
 const retryAfterSeconds = 30;
 
-/** By what `error.code` is: errno of the system, or a number of LMDB. */
+/** Values of `error.code`: an errno of the system, or a number of LMDB. */
 const noSpace = new Set<unknown>([28, 122, 27]);
 const readOnlyDisk: unknown = 30;
 const notAllowed = new Set<unknown>([13, 1]);
-/** What LMDB answers for a write that the disk took a part of: the last one before it is full, or a disk that fails. */
+/** LMDB's answer when the disk took only a part of a write: the last write before it is full, or a disk that fails. */
 const partOfWrite: unknown = 5;
 const corrupted = new Set<unknown>([-30796, -30797, -30793]);
 
-/** With less than this, a write that failed in part failed for want of space. */
+/** When less than this is free, a write that was taken in part is believed to have failed for want of space. */
 const littleSpaceBytes = 16 * 2 ** 20;
 
 /** @param path of the store */
@@ -41,7 +41,7 @@ export function diskFaultOf(error: unknown, path: string): DiskFault {
   const resource = resourceFaultOf(error);
   if (resource !== undefined) return fault('UNAVAILABLE', `the store cannot be used: ${resource}`);
   const { code } = error as { code?: unknown };
-  // Behind the system's words the package adds what it once did last, which need not be this.
+  // Behind the system's words the package names what it did last, which need not be what failed.
   const said = messageOf(error).split(':')[0];
   if (noSpace.has(code) || (code === partOfWrite && hasLittleSpace(path))) {
     return fault(
@@ -62,7 +62,7 @@ export function isReadOnlyDisk(error: unknown): boolean {
   return (error as { code?: unknown }).code === readOnlyDisk;
 }
 
-/** LMDB does not know any more what is on the disk, and must not be asked to write. */
+/** The fault after which LMDB does not know what is on the disk, and must not be asked to write any more. */
 export function finalFaultOf(error: unknown): DiskFault {
   const said = messageOf(error).split(':')[0];
   return fault(

@@ -1,12 +1,12 @@
 /**
  * Lets a process end between two transactions of the store's thread, never inside one.
  *
- * `process.exit` stops every thread wherever it is, and waits until it has ended. The addon of lmdb, stopped between the begin
- * and the end of a transaction, waits for a lock that it holds itself, and the process for ever with it. So the thread passes the
- * gate for each transaction, and a process that ends shuts it first. What never comes out of it is a thread that has died inside,
- * or a disk that stands still: then the process kills itself, as the same SIGKILL from outside would; the store bears that.
+ * `process.exit` stops every thread wherever it is, and waits until it has ended. When lmdb's addon is stopped inside a transaction,
+ * it waits for a lock that it holds itself, and the process waits for it for ever. So the thread passes this gate for each
+ * transaction, and a process that ends shuts the gate first. A thread that died inside, or whose disk stands still, never comes out:
+ * then the process ends itself by SIGKILL, which the store survives as it survives one from outside.
  *
- * Only threads need it: the main one cannot exit in the midst of a transaction of its own.
+ * Only the store's thread needs it: the main thread cannot exit inside a transaction of its own.
  * Cost: three atomic operations a transaction.
  */
 import { writeSync } from 'node:fs';
@@ -16,7 +16,7 @@ const free = 0;
 const inside = 1;
 const shut = 2;
 
-/** What the thread holds of it. */
+/** The gate as the thread sees it. */
 export class GatedThread {
   readonly #state: Int32Array;
 
@@ -36,7 +36,7 @@ export class GatedThread {
   }
 }
 
-/** The gate of one thread, from outside. */
+/** The gate of one thread, as the main thread sees it. */
 export class ExitGate {
   static readonly #all = new Set<ExitGate>();
   readonly memory = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT);
@@ -47,7 +47,7 @@ export class ExitGate {
     ExitGate.#all.add(this);
   }
 
-  /** The thread has ended, and not inside. */
+  /** Call it when the thread has ended outside a transaction. */
   close(): void {
     ExitGate.#all.delete(this);
     if (ExitGate.#all.size === 0) process.off('exit', ExitGate.#onExit);

@@ -42,7 +42,7 @@ function count<Key extends number | Uint8Array>(name: string, table: Table<Key>)
   const expected = table.count;
   const scan = table.scan({});
   let found = 0;
-  // Pages that point at each other would be gone round for ever.
+  // Damaged pages that point at each other would be read for ever.
   while (found <= expected && scan.next() !== undefined) found += 1;
   if (found !== expected)
     throw new Error(

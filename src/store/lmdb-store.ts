@@ -35,7 +35,7 @@ export interface LmdbStoreOptions {
   readonly silenceMaxMs?: number;
 }
 
-/** For an answer that is there to be read. */
+/** How long to wait for an answer that must be there already. */
 const answerMomentMs = 500;
 
 const defaultLimits: StoreLimits = { bytesMax: 2 ** 37, recentChangesMax: 2 ** 20 };
@@ -211,7 +211,7 @@ export class LmdbStore implements Store {
         this.#isSilent = true;
         thread.fail(this.failure);
       };
-      // A process that was stopped itself finds the answer a moment later.
+      // After a pause of the whole process (SIGSTOP), the answer comes a moment later.
       timer = setTimeout(() => (timer = setTimeout(giveUp, answerMomentMs)), silenceMaxMs);
     });
     try {

@@ -1,6 +1,6 @@
 /**
- * Reads the room sets of a range of partitions: all records, and the recent changes behind them, as of one commit. What a
- * shard begins with. Goes in steps, for those who must answer meanwhile.
+ * Reads what a shard begins with: the room sets of a range of partitions and the recent changes, as of one commit. It goes in
+ * steps, so that the thread can answer meanwhile.
  *
  * Rooms of other partitions are passed over by the headers of Roaring's containers, so each of several shards reads all
  * records but only its rooms.
@@ -177,7 +177,7 @@ export class RoomSetLoad {
     this.#sink.restore(this.#user as UserNo, this.#rooms, count);
   }
 
-  /** What has no name cannot be spelled: better no start than an answer that ends in the middle. */
+  /** A room without a name cannot be put into an answer, so a store that has one is not loaded. */
   #damaged(what = `the rooms of user ${this.#user}`): PublicError {
     return new PublicError(
       'DAMAGED',

@@ -1,6 +1,6 @@
 /**
- * The store of those who keep nothing: a commit is safe at once, for as long as the process lives. Memberships are held
- * by the shards alone, so a shard that dies cannot be loaded again.
+ * The store that keeps nothing (`data_dir: null`): a commit is safe as long as the process lives. Only the shards hold the
+ * memberships, so a shard that dies cannot be loaded again.
  */
 import { systemRandom, type RandomBytes } from '../base/clock.js';
 import { PublicError } from '../base/errors.js';

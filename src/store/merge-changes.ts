@@ -1,4 +1,4 @@
-/** Changes laid over a room set: what a fold writes down, and what is read before it has been. */
+/** Lays changes over a room set: to fold them into it, or to read what it will be when they are folded. */
 import { isJoin, roomOf } from '../log/changes.js';
 
 /**

@@ -10,7 +10,7 @@ import { changeCount, roomOf, userAt, wordAt, wordsPerChange } from '../log/chan
 /** About so many buckets: each is sorted in a fraction of a millisecond. */
 const bucketsWanted = 1024;
 
-/** Fewer users in a bucket would make a bucket a user while a store fills up: a list for each of a million. */
+/** Least users in a bucket. Without it, a store that fills up would have a bucket for each user: a million lists. */
 const bucketBitsMin = 6;
 
 /** Rooms are below 2^31: a user within a bucket and a room make a number that a double holds exactly. */
@@ -47,7 +47,7 @@ export class RecentChanges {
     return this.#buckets.length;
   }
 
-  /** How many changes a bucket has, of the same user and room more than one perhaps. */
+  /** How many changes a bucket has; some of them may be of the same user and room. */
   countIn(bucket: number): number {
     return this.#buckets[bucket].length / wordsPerChange;
   }

@@ -1,7 +1,7 @@
 /**
- * The room sets in the store, and how changes are folded into them. A user's rooms are one record, in Roaring's portable
- * form; a user in more than `roomsPerRecordMax` rooms has a record for each partition, so that one room more or less
- * rewrites a few of them and not all. In place of the one record there is then how many rooms the parts hold.
+ * The room sets in the store, and how changes are folded into them. A user's rooms are one record in Roaring's portable form. A
+ * user in more than `roomsPerRecordMax` rooms has a record for each partition, so that one change rewrites one of them and not
+ * all; the user's one record then only says how many rooms the parts hold.
  *
  * Only inside `Environment.write`. Cost: a look-up and a write for each user, whatever the number of changes.
  */

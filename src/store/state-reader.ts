@@ -59,7 +59,7 @@ export class StateReader {
     }
   }
 
-  /** Ends before the last user has been come to. */
+  /** Ends the reading early. */
   close(): void {
     this.#scan.close();
   }

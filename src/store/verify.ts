@@ -208,7 +208,7 @@ class Verification {
   }
 }
 
-/** The way back from a name, and what is kept of how it is spelled in JSON. */
+/** Checks that a name leads back to its number, and that its mark for JSON is right. */
 function checkName(interner: Interner<number>, number: number, what: string): void {
   const { names } = interner;
   const text = names.text(number);

@@ -5,7 +5,7 @@ const names = { role: 'mutual_rooms', database: 'synapse', schema: 'public' };
 
 it('is this SQL', () => {
   expect(grantsSql(names)).toMatchInlineSnapshot(`
-    "-- A role that may read what mutual-rooms follows Synapse by, and nothing else. Running it again does no harm.
+    "-- A role that may read what mutual-rooms needs to follow Synapse, and nothing else. Running it again does no harm.
     -- Run it in Synapse's database as a superuser, such as with: psql -v ON_ERROR_STOP=1 -d "synapse"
     BEGIN;
 

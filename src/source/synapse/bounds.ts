@@ -1,23 +1,23 @@
 /** The bounds of the feed from Synapse, each with what it trades. */
 
 /**
- * Ranges of missing ids that are looked for, 300 kB with each commit. Beyond it some are left to the reconciliation: neither the
- * oldest ones, which may be a transaction that hangs, nor the newest, which may be under way.
+ * Most ranges of missing ids that are looked for; they take 300 kB in each commit. Beyond it some are given up and left to the
+ * reconciliation: not the oldest, which may be a transaction that hangs, and not the newest, which may be under way.
  */
 export const gapRangesMax = 10_000;
 export const oldestGapsKept = 1_000;
 
-/** Ids of each table that one poll reads: what is further behind is read in pieces, so that memory stays bounded. */
+/** Most ids of each table that one poll reads: a longer backlog is read in pieces, so that memory stays bounded. */
 export const idsPerPollMax = 2_000;
 
-/** Ids of one gap that one poll finds, in each table, and of all gaps together: the others are found by the next one. */
+/** Most ids that one poll finds of one gap in each table, and of all gaps together. The next poll finds the others. */
 export const idsPerGapMax = 1_000;
 export const idsInGapsMax = 10_000;
 
 /** How far below the highest id a bootstrap looks for missing ones, at least: what is in flight is a few ids below it. */
 export const bootstrapLookBackMin = 10_000;
 
-/** The same at most, where a writer that rests holds the stream's position back. */
+/** The most that it looks below the highest id, where a writer that rests holds the stream's position back. */
 export const bootstrapLookBackMax = 1_000_000;
 
 /** Memberships that a copy hands on together: fewer cost more for each. */
@@ -30,8 +30,9 @@ export const gapIsYoungMs = 10_000;
 export const gapIsOldMs = 5 * 60_000;
 
 /**
- * When nobody can be writing a missing id any more: its writer has announced that all up to it are done, and so long ago
- * that a writer whom nobody knew of would have given up. Synapse ends a statement after ten minutes, and tries five times.
+ * A missing id is given up this long after it was found missing, when the writers have announced that all ids up to it are done. A
+ * writer that has announced nothing yet would have given up by then: Synapse ends a statement after ten minutes, and tries five
+ * times.
  */
 export const gapIsOverMs = 60 * 60_000;
 
@@ -51,35 +52,35 @@ export const changesPerApply = 2_048;
 export const firstRetryMs = 100;
 export const retryMsMax = 5_000;
 
-/** At a start that cannot read the database for so long, what was known last is answered. */
+/** When a start cannot read the database for this long, questions are answered from what was known last. */
 export const goesWithoutMs = 5_000;
 
-/** A connection that compares, and whose server may be gone, is given up when nothing came for so long. */
+/** When the server may be gone, a connection that compares is given up after this long without an answer. */
 export const doubtMsMax = 30_000;
 
-/** The same before all is copied again, when a copy broke off. */
+/** The same two figures for a copy that broke off. */
 export const firstCopyRetryMs = 1_000;
 export const copyRetryMsMax = 10 * 60_000;
 
-/** Two polls are at least so far apart, whoever wakes the feed. */
+/** Least time between two polls, however often Redis wakes the feed. */
 export const pollSpacingMs = 5;
 
 /** Rooms that are compared, or looked for, in one query. */
 export const roomsPerQuery = 1_000;
 
-/** Members of rooms that are read again together, by what the index has of them, unless one room has more. */
+/** Most members, by the index, of the rooms that are read again together. A room with more is read alone. */
 export const membersPerRepairMax = 200_000;
 
-/** Rooms changed during a reconciliation that are remembered; with more of them it begins anew. */
+/** Most changed rooms that a reconciliation remembers; with more of them it begins anew. */
 export const roomsTouchedMax = 500_000;
 
-/** A query that compares is followed by a pause of so many times its length: it works an eighth of the time. */
+/** After a query that compares comes a pause of this many times its length: so comparing works an eighth of the time. */
 export const comparingPause = 7;
 
 /** A page of rooms that nobody has read for long may take minutes from a slow disk. */
 export const comparingPatience = { connectMsMax: 10_000, silenceMsMax: 10 * 60_000 };
 
-/** After a reconciliation the next one begins no sooner, whoever asks for it: so long, and so many times its own length. */
+/** Least time until the next reconciliation, even if one is asked for: this long, and this many times the length of the last one. */
 export const reconcileRestMsMin = 5 * 60_000;
 export const reconcileRestShare = 8;
 

@@ -1,4 +1,4 @@
-/** What a feed tells while it works, for the log and for who watches a start. */
+/** What a feed tells while it works: for the log, and for the progress of a start. */
 
 /** What of it can fail by itself. */
 export type FeedPart = 'follow' | 'sweep' | 'reconcile';

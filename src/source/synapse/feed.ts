@@ -2,9 +2,9 @@
  * The live feed from Synapse's PostgreSQL: a connection that follows (follower.ts), others that compare now and then (sweep.ts,
  * reconciliation.ts), and Redis to be woken by.
  *
- * Promise: every change that Synapse commits, and that its stream tells of, is made in the index, however late it becomes visible
- * and whatever breaks meanwhile. What the stream does not tell of is found by comparing. What fails is tried again, for ever;
- * the index stays as it was meanwhile.
+ * Promise: every change that Synapse's stream tells of is made in the index, however late it becomes visible and whatever breaks
+ * meanwhile. Changes that the stream does not tell of are found by comparing. Whatever fails is tried again, for ever; meanwhile
+ * the index stays as it was.
  */
 import type { Clock } from '../../base/clock.js';
 import type { Destination } from '../destination.js';
@@ -60,7 +60,7 @@ export class SynapseFeed implements Source {
   #isConnected = true;
   #isReady = false;
   #goesWithout!: () => void;
-  /** Resolves when what there is has to do, until the database can be read again. */
+  /** Resolves when the database cannot be read, and questions are answered from what was known last. */
   readonly #without = new Promise<void>((resolve) => (this.#goesWithout = resolve));
   #failures = 0;
   #lastError: { error: unknown; message: string; atMs: number } | undefined;
@@ -160,9 +160,7 @@ export class SynapseFeed implements Source {
         onChange: () => this.#pause.end(),
         onPurge: () => this.#chores.sweep?.soon(),
         onFault: (message) =>
-          this.#observer.advice(
-            `Redis: ${message}; it is tried again, and PostgreSQL is asked at intervals as ever`,
-          ),
+          this.#observer.advice(`Redis: ${message}; it is tried again, and PostgreSQL is polled as usual`),
       });
     const { sweep, reconcile } = this.#chores;
     this.#running ??= Promise.all([
@@ -201,14 +199,14 @@ export class SynapseFeed implements Source {
         const failingMs = this.#clock.monotonicMs() - failingSinceMs;
         if (!this.#isReady && failingMs >= goesWithoutMs && this.#follower.isStoredWhole())
           this.#goesWithout();
-        // The others' connections may be as dead, and they wait for minutes.
+        // The connections that compare may be dead as well, and they would wait for minutes.
         if (isOfTheWay(error)) for (const chore of Object.values(this.#chores)) chore?.doubt();
       } finally {
         connection?.close();
       }
       const wasCopying = this.#isConnected && this.#follower.state === 'copying';
       this.#isConnected = false;
-      // Redis may say that there is something new; whether there is a connection it does not know.
+      // Redis must not end this pause early: it says that something is new, not that the database can be reached.
       await this.#pause.atLeast(wasCopying ? copyRetryMs : retryMs);
       // A copy that failed half-way is much work for the database, and may well fail again.
       if (wasCopying) copyRetryMs = Math.min(copyRetryMs * 2, copyRetryMsMax);
@@ -228,7 +226,7 @@ export class SynapseFeed implements Source {
   }
 
   #note(part: FeedPart, error: unknown): void {
-    // What fails between two polls fails whoever asked for it as well.
+    // A failure between two polls comes here twice: from the feed, and from the job that asked for the work.
     if (error === this.#lastError?.error) return;
     const message = postgresFault(error);
     this.#failures += 1;

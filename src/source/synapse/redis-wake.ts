@@ -1,9 +1,9 @@
 /**
- * Listens to what Synapse's workers tell each other through Redis, and says when it may be worth to look. Nothing that it hears is
- * believed: the database is asked. The only import of ioredis.
+ * Listens to what Synapse's workers tell each other through Redis, and wakes the feed when there may be something new. What it hears is
+ * never believed: the feed asks the database. The only import of ioredis.
  *
- * Access tokens pass on this channel (rows of the caches stream): a line is looked at by its beginning, and never kept, logged or
- * handed on. What comes of it is one of two calls without arguments.
+ * Access tokens pass on this channel (rows of the caches stream). So a line is only compared with a few texts, and never kept, logged
+ * or handed on: all that leaves this file is one of two calls without arguments.
  */
 import { Redis } from 'ioredis';
 import { messageOf } from '../../base/errors.js';
@@ -39,7 +39,7 @@ export class RedisWake {
     this.#redis = new Redis({
       ...connectionOf(options),
       maxRetriesPerRequest: null,
-      // A peer that is gone without a word is noticed.
+      // So that a peer that vanished is noticed.
       keepAlive: 10_000,
       // A subscription belongs to its connection: kept for the next one, they would gather while Redis is away.
       autoResubscribe: false,
@@ -77,10 +77,10 @@ export class RedisWake {
           said.clear();
         },
         (error: unknown) => {
-          // What closed says why itself.
+          // Where the connection was closed, that event says why.
           if (this.#isClosed || this.#redis.status !== 'ready') return;
           fault(error instanceof Error ? error : new Error(String(error)));
-          // An account that may not is perhaps allowed to later.
+          // The account may not subscribe; it may be allowed to later.
           this.#again = setTimeout(subscribe, retryMsMax);
         },
       );
@@ -116,7 +116,7 @@ export async function redisFault(options: RedisOptions, serverName: string): Pro
     maxRetriesPerRequest: 0,
     retryStrategy: () => null,
   });
-  // Each failure comes to the call that it ends, too.
+  // A failure comes here, and to the call that it ends.
   let last: Error | undefined;
   redis.on('error', (error: Error) => (last = error));
   try {

@@ -1,6 +1,6 @@
 /**
- * Something that is done again and again on a connection of its own: at an interval, and sooner when somebody asks for it. It
- * begins right away, since nobody knows what happened before. What fails is done again a little later.
+ * Repeats a job on a connection of its own: at an interval, and sooner when it is asked for. The first run is right away, since
+ * nobody knows what happened before the start. A run that fails is repeated a little later.
  */
 import type { Clock } from '../../../base/clock.js';
 import { choreLookEveryMs, choreRetryMs, doubtMsMax } from '../bounds.js';
@@ -32,7 +32,7 @@ export class Chore {
   readonly #pause: Pause;
   #connection: Connection | undefined;
   #dueAtMs = 0;
-  /** Before this nobody is heard who wants it sooner. */
+  /** Until this time, nobody can ask for a sooner run. */
   #restsUntilMs = 0;
 
   constructor(job: Job, deps: ChoreDeps) {

@@ -1,4 +1,4 @@
-/** What a sweep and a reconciliation have in common: what they are given, and their way of asking PostgreSQL at leisure. */
+/** What the sweep and the reconciliation share: what they are given, and queries with a pause after each. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock } from '../../../base/clock.js';
 import type { Destination } from '../../destination.js';

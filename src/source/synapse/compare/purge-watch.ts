@@ -1,12 +1,12 @@
 /**
- * Was a room purged? Synapse tells its workers, in the table that it invalidates their caches by. Which room it was is in a column
- * that holds access tokens as well, so the role may not read that; that there was one is enough to sweep sooner.
+ * Tells whether a room was purged. Synapse tells its workers so in the table by which it invalidates their caches. The column that
+ * names the room holds access tokens as well, so the role may not read it. That there was a purge is enough to sweep sooner.
  *
  * Only what is new is read: the table has a week of rows, and no index on what they say.
  */
 import type { Connection } from '../database/connection.js';
 
-/** Ids of this table become visible out of order, too: a few below the highest one. */
+/** How far below the highest id it looks again: ids of this table become visible out of order, too. */
 const lookBack = 1_000;
 
 export class PurgeWatch {

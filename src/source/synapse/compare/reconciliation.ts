@@ -1,7 +1,7 @@
 /**
- * Compares every room with the database, by how many are joined and by the sum of a hash of each, which PostgreSQL works out page by
- * page. A difference in a room that nothing changed meanwhile is drift, and is put right. Rooms that did change cannot be
- * compared; where they differ they are read again all the same, and it was drift when no change comes after it.
+ * Compares every room with the database: how many are joined, and the sum of a hash of each member, which PostgreSQL computes page by
+ * page. A difference in a room that nothing changed meanwhile is drift, and is put right. A room that did change cannot be
+ * compared; where it differs it is read again, and counts as drift when no change explains it.
  *
  * Cost: a pass over the users of the index; in PostgreSQL a scan of the memberships by room, which works an eighth of the time.
  */
@@ -78,7 +78,7 @@ export class Reconciliation implements Job {
       this.#roomsSkipped += touched.size;
       const changed = taken(differing, touched);
       drifted.push(...(await this.#repair(differing)));
-      // Whatever a change does that is on its way, it names the room.
+      // A change that is on its way names the room when it arrives.
       const touchedSince = follower.recordTouched();
       const wrong = await this.#repair(changed);
       await errands.settled();

@@ -1,6 +1,6 @@
 /**
- * Reads rooms again and makes the index what they are, between two polls of the feed: what is read is newer than all that was made
- * before, and older than all that is made after.
+ * Reads rooms again and puts the index right, between two polls of the feed. So what is read is newer than all changes made before, and
+ * older than all that are made after.
  *
  * Cost: a pass over the users for every 256 rooms, to know who is in them; then the members of those rooms from PostgreSQL.
  */

@@ -1,6 +1,6 @@
 /**
- * Looks for rooms that have members in the index and none in the database: purged ones, of which no change tells. It comes when a
- * purge was heard of, too (purge-watch.ts, Redis).
+ * Looks for rooms that have members in the index and none in the database: purged rooms, of which no change tells. It runs at an
+ * interval, and after a purge was heard of (purge-watch.ts, Redis).
  *
  * Cost: a count of the members of each room in the index, an index look-up for each room in PostgreSQL, which works an eighth of the time.
  */

@@ -33,7 +33,7 @@ export class CopyRows {
     const whole = piece.subarray(0, end);
     const bytes = this.#rest === undefined ? whole : Buffer.concat([this.#rest, whole]);
     this.#rest = end === piece.length ? undefined : piece.subarray(end);
-    // Asked of the bytes: V8 takes a search of the text for free of effects, and then does it again for each row.
+    // Searched in the bytes: V8 would repeat a search of the text for each row (native-notes.md).
     return rowsOf(bytes.toString(), bytes.includes(backslash));
   }
 

@@ -80,7 +80,7 @@ export function grantsSql(names: GrantNames): string {
       `-- ${purpose}\nGRANT SELECT (${columns.join(', ')}) ON ${schema}.${table} TO ${role};\n`,
   );
   return `\
--- A role that may read what mutual-rooms follows Synapse by, and nothing else. Running it again does no harm.
+-- A role that may read what mutual-rooms needs to follow Synapse, and nothing else. Running it again does no harm.
 -- Run it in Synapse's database as a superuser, such as with: psql -v ON_ERROR_STOP=1 -d ${database}
 BEGIN;
 

@@ -5,7 +5,7 @@
 import { nameBytesMax } from '../../../base/limits.js';
 import { literal } from './connection.js';
 
-/** More than any room has members: a LIMIT is what keeps the planner to the index. */
+/** More than the members of any room. The LIMIT is there so that the planner uses the index. */
 const rowsPerIdMax = 2 ** 31;
 
 /** Of a row of `current_state_events`. What is too long for the index is left out everywhere alike. */
@@ -21,9 +21,9 @@ export function membershipsOfRooms(roomIds: readonly string[]): string {
 }
 
 /**
- * What holds of everybody whose membership some ids of the stream touched: those above one id, up to another, and some by themselves.
- * LATERAL and LIMIT make it an index look-up for each of them: on its own the planner may read the whole table, when it takes
- * thousands of ids for more.
+ * Reads what holds of all memberships that some ids of the stream touched: the ids above one and up to another, and single ones.
+ * LATERAL and LIMIT make it one index look-up for each membership. Without them the planner may read the whole table, when it
+ * overestimates how many there are.
  */
 export function touchedMemberships(above: number, upTo: number, single: readonly number[]): string {
   const amongSingle = `SELECT d.room_id, d.state_key FROM unnest('{${single.join(',')}}'::bigint[]) AS id, LATERAL (

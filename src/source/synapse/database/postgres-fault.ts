@@ -35,7 +35,7 @@ const byCode: Readonly<Record<string, string>> = {
 
 /** Of the driver, which gives no codes for these; by how they begin. */
 const byMessage: readonly (readonly [beginning: string, meaning: string])[] = [
-  ['timeout expired', 'the host takes no connection, or whoever does is no PostgreSQL'],
+  ['timeout expired', 'nothing answers at that host and port, or what answers is not PostgreSQL'],
   ['Query read timeout', 'the server does not answer'],
   ['SASL: SCRAM-SERVER-FIRST-MESSAGE: client password', 'a password is asked for, and none is configured'],
   ['The server does not support SSL', 'TLS is off there: leave it out, or switch ssl on in postgresql.conf'],

@@ -1,7 +1,7 @@
 /**
- * PostgreSQL's `hashtext`, of UTF-8: what rooms are compared by, since the database works it out ten times as fast as md5. It is Bob
- * Jenkins' lookup3 with PostgreSQL's first values. Hash partitions on disk depend on it, so it stays as it is; the feed
- * compares a few values when it connects all the same.
+ * PostgreSQL's `hashtext` of a text in UTF-8. Rooms are compared by it, since PostgreSQL computes it ten times as fast as md5. It is
+ * Bob Jenkins' lookup3 with PostgreSQL's initial values. It is not documented, but hash partitions on disk depend on it; and the feed
+ * checks a few values before it relies on it (hash-check.ts).
  */
 const goldenRatio = 0x9e3779b9;
 const postgresSeed = 3923095;

@@ -6,9 +6,9 @@ import type { Connection } from '../database/connection.js';
 export const statementMsMax = 5_000;
 
 export interface Check {
-  /** What a finding is called that says why it could not be run. */
+  /** Name of the finding that says why the check could not be run. */
   readonly name: string;
-  /** Those that must be readable for it. Where one is not, that was found before, and the check is left out. */
+  /** Tables that must be readable for it. Where one is not, an earlier check has said so, and this one is left out. */
   readonly tables?: readonly string[];
   readonly look: (connection: Connection, subject: Subject) => Promise<Finding[]>;
 }

@@ -1,8 +1,8 @@
 /**
- * Of a Synapse database, what the role may read: all that the feed reads (`grantedTables`), and better nothing else.
+ * Checks what the role may read in a Synapse database: it should be all that the feed reads (`grantedTables`) and nothing else.
  *
- * It asks the catalogue instead of trying: a statement that is refused would end the connection, and what may be read must not
- * be read to find that out.
+ * It asks the catalogue rather than trying: a refused statement would end the connection, and secrets must not be read to find out
+ * that they can be.
  */
 import { fail, type Finding, ok, warn } from '../../../base/finding.js';
 import type { Check, Subject } from './check.js';
@@ -93,7 +93,7 @@ function columnText({ table_name: table, column_name: column }: ColumnRow): stri
   return `${table}.${column}`;
 }
 
-/** Secrets, and what is in nobody's interest to be read. No column: any of them. */
+/** Secrets, and what the feed has no use for. Without a column: any column of the table. */
 const better = [
   ['cache_invalidation_stream_by_instance', 'keys'],
   ['access_tokens', null],

@@ -1,6 +1,6 @@
 /**
- * Of a Synapse database, what is in it: which version of the tables, what Synapse still converts, who writes, how many
- * memberships, and is it the homeserver that the configuration names?
+ * Checks what is in a Synapse database: the version of the tables, what Synapse still converts, who writes, how many memberships, and
+ * whether it is the homeserver that the configuration names.
  */
 import { type Finding, ok, warn } from '../../../base/finding.js';
 import type { Check, Subject } from './check.js';
@@ -11,7 +11,7 @@ import { estimatedMemberships } from '../database/membership-estimate.js';
 /** Of the tables, as Synapse counts them: what the feed was tested with, and what Synapse says is close enough to that. */
 const schemaTested = { version: 94, compatVersion: 84 };
 
-/** They change who is joined without a word in any stream. */
+/** Background updates that change memberships although no stream tells of it. */
 const silentUpdates = ['delete_old_current_state_events', 'current_state_events_membership'];
 
 /** Sample for the server name: every room of a homeserver has a member of it, and most rooms are small. */

@@ -1,6 +1,6 @@
 /**
- * Looks at a Synapse database with the eyes of the feed, for `doctor`: may it be read, is it one, is there anything that makes
- * following it slow or wrong? It prints nothing and changes nothing; it is safe beside a running feed.
+ * Checks a Synapse database for `doctor`, as the feed would use it: can it be read, is it Synapse's, does anything make following it
+ * slow or wrong? It prints nothing and changes nothing, and is safe beside a running feed.
  *
  * Invariant: a check that fails ends no other, unless the database cannot be reached any more.
  * Cost: one connection and a dozen queries; one that takes longer than 5 s is given up, by the server as well.

@@ -1,6 +1,7 @@
 /**
- * What others want of the feed: that something is run on its connection between two polls, and to know when all that is visible now has
- * been made. Whoever asks waits, also while the feed is disconnected; at its end nobody waits any more.
+ * Two services of the feed for the jobs that compare: it runs something on its connection between two polls, and tells when all
+ * changes that are visible now have been made. The caller waits, also while the feed is disconnected. When the feed is closed, all
+ * calls fail.
  */
 import type { Connection } from '../database/connection.js';
 

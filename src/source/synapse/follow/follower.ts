@@ -1,6 +1,6 @@
 /**
- * Brings the index to where the database is, and keeps it there: copies everything, or goes on from where it was, then polls. It is
- * given a connection, and when that fails another one; what it knows stays.
+ * Makes the index what the database has, and keeps it so: copies everything, or goes on from where it was, and then polls. When its
+ * connection fails, it is given another one and keeps what it knows.
  *
  * One thing at a time: a poll, what holds of the memberships that it touched, the commit of those with the position, and then
  * what others ask for (errands.ts). So the index only ever moves to what the database said later.
@@ -40,7 +40,7 @@ export interface FollowerDeps {
   readonly onDoubt: () => void;
 }
 
-/** Who gives it a connection knows when there is none. */
+/** Without `disconnected`: its caller (feed.ts) knows whether there is a connection. */
 export type FollowerState = Exclude<SourceStatus['state'], 'disconnected'>;
 
 export class Follower {
@@ -148,7 +148,7 @@ export class Follower {
     if (this.#whyCopy !== undefined) return this.#copy(connection, this.#whyCopy);
     assert(known !== undefined, 'without a position there is a reason to copy');
     const { anchor } = known;
-    // Without a row to know it by there was no room yet, and little to copy.
+    // Without an anchor there was no room yet, so there is little to copy.
     if (anchor === undefined) return this.#copy(connection, 'there was no state when it was last read');
     if (!(await isAnchored(connection, anchor))) {
       const message =
@@ -209,7 +209,7 @@ export class Follower {
     }
     const isDue =
       position.high !== this.#storedHigh && clock.monotonicMs() - this.#storedAtMs >= cursorEveryMs;
-    // With every change that is made the row by which its database is known again.
+    // Each commit of changes carries the position, and with it the anchor by which the database is recognised.
     if (changes !== undefined || isDue) {
       this.changesMade += await destination.apply(batch, cursorOf(position));
       this.#storedHigh = position.high;
@@ -218,7 +218,7 @@ export class Follower {
     this.#position = position;
   }
 
-  /** What need not be done in every poll. */
+  /** Does what need not be done in every poll. */
   async #lookAfter(connection: Connection, tail: Tail): Promise<void> {
     const nowMs = this.#deps.clock.monotonicMs();
     if (nowMs - this.#lookedAfterAtMs < cursorEveryMs) return;

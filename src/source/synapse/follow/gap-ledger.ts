@@ -1,6 +1,6 @@
 /**
- * Which ids of Synapse's events stream have not been seen yet, below the highest one that has: writers take ids before they
- * commit, so ids become visible out of order. What is in the ledger is looked for again and again, until it appears or is retired.
+ * The ids of Synapse's events stream that are missing below the highest one seen. Writers take ids before they commit, so ids become
+ * visible out of order. An id in the ledger is looked for again and again, until it appears or is retired.
  *
  * Neighbouring ids are one range, so that a jump of the sequence is one entry. Immutable: a poll that fails leaves what was.
  * Cost: a pass over the ranges where something changes; at most `gapRangesMax` of them.

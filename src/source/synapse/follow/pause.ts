@@ -1,4 +1,4 @@
-/** A pause that somebody else may end. One at a time. */
+/** A pause that others may end early. One at a time. */
 export class Pause {
   readonly #signal: AbortSignal;
   #isEnded = false;
@@ -29,7 +29,7 @@ export class Pause {
     this.#isEnded = false;
   }
 
-  /** So long, whoever would end it. */
+  /** A pause that nobody can end early but the signal. */
   async atLeast(ms: number): Promise<void> {
     await this.#sleep(ms);
   }
