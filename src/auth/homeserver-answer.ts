@@ -20,7 +20,7 @@ export interface Answer {
   readonly text: string;
 }
 
-/** What we say when the homeserver does not: long enough for a restart to get somewhere, short enough to go unnoticed. */
+/** `Retry-After` where the homeserver names none: long enough for a part of its restart, short enough not to be noticed. */
 export const retryLaterSeconds = 5;
 
 /** @returns the JSON object of an answer with status 200 @throws MatrixError for every other answer */
@@ -98,7 +98,7 @@ function secondsOf(
   return typeof ms === 'number' ? bounded(ms / 1000) : undefined;
 }
 
-/** Whole seconds, at least one: "now" would bring the client back before anything changed. */
+/** Whole seconds, at least one: with 0 the client would come back before anything has changed. */
 function bounded(seconds: number): number {
   return Math.min(Math.max(Math.ceil(seconds), 1), retrySecondsMax);
 }

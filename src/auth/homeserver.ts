@@ -1,8 +1,8 @@
 /**
  * The homeserver as we ask it: whose access token is this (`whoami`), and what does it support (`versions`).
  *
- * Only headers of the client go along, never its query string: there, `user_id` would ask the homeserver to let an
- * application service act as the user it asks about. Everything is bounded: connections, calls, time, length of an answer.
+ * Of the client's request only headers are passed on, never the query string. Its `user_id` would ask the homeserver to let an
+ * application service act as that user. Everything is bounded: connections, calls, time, length of an answer.
  * What an answer means is in homeserver-answer.ts. Nothing is remembered here; cached-authenticator.ts does that.
  */
 import { Pool } from 'undici';
@@ -21,7 +21,7 @@ export interface HomeserverOptions {
   readonly clock?: Clock;
 }
 
-/** Fits in a header line as it is. Not even a space: the homeserver would read another token than we hashed. */
+/** What fits in a header line as it is, without a space: after one the homeserver would read another token than was hashed here. */
 const tokenShape = /^[\x21-\x7e\x80-\xff]+$/;
 const headerShape = /^[\t\x20-\x7e\x80-\xff]+$/;
 
@@ -134,7 +134,7 @@ function headersOf(credentials: Credentials | undefined): Record<string, string>
     throw new MatrixError(401, 'M_UNKNOWN_TOKEN', 'the access token holds characters that no token has');
   }
   headers.authorization = `Bearer ${accessToken}`;
-  // These two only inform: one that does not fit in a header is left out.
+  // Both only inform the homeserver, so one that does not fit in a header is left out.
   if (userAgent !== undefined && headerShape.test(userAgent)) headers['user-agent'] = userAgent;
   if (forwardedFor !== undefined && headerShape.test(forwardedFor)) headers['x-forwarded-for'] = forwardedFor;
   return headers;

@@ -18,13 +18,13 @@ export const roomsPerPageMax = 10_000;
 /** Scratch memory that a shard keeps between batches; what an unusually large batch needed beyond it is given back. */
 export const scratchBytesMax = 2 ** 20;
 
-/** Fewer IDs that are joined to nothing are no reason to compact a store at start, whatever their share. */
+/** A start compacts the store only when at least so many IDs are joined to nothing, whatever their share. */
 export const unusedNamesMin = 10_000;
 
-/** Rooms whose members are looked for at once: each pass over the users finds those of so many. */
+/** Rooms whose members one pass over the users finds. */
 export const roomsPerSearchMax = 256;
 
-/** How long a page token opens after it was made. The promise is ten minutes; the rest covers a client that renews its access token in between. */
+/** How long a page token is valid. The promise is ten minutes; the rest is for a client that renews its access token meanwhile. */
 export const pageTokenLifetimeMs = 15 * 60_000;
 
 /** Rejected lines that an import answer lists; the rest are only counted. */

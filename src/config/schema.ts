@@ -83,8 +83,8 @@ export const schema = z.strictObject({
   data_dir: key(path.nullable().default('./data'), {
     takes: 'a path, or null',
     description:
-      'Folder of its own for the store: memberships, and what page tokens hang on. It is made when it is not there. ' +
-      'null is memory only: a restart forgets.',
+      'Folder of its own for the store. It is made when it is not there. null keeps everything in memory only: a restart ' +
+      'forgets it.',
   }),
   store: key(
     z
@@ -110,8 +110,8 @@ export const schema = z.strictObject({
           {
             takes: 'a whole number from 256 to 2^24',
             description:
-              'Changes that are collected before they are folded into the stored room sets: up to 32 bytes of memory each, ' +
-              'and a second of a start a million. Fewer of them make the disk write more.',
+              'Changes that are collected before they are folded into the stored room sets. Each takes up to 32 bytes of memory, and a ' +
+              'million make a start a second longer. Fewer make the disk write more.',
           },
         ),
         compact_at_waste: key(z.number().gt(0).max(1).nullable().default(0.25), {
@@ -182,7 +182,7 @@ export const schema = z.strictObject({
     {
       takes: 'a map with url, and perhaps whoami_cache',
       description:
-        'The homeserver that knows whose access token it is, and whose `/versions` is passed on. Needed unless ' +
+        'The homeserver: it is asked whose an access token is, and its `/versions` is passed on. Needed unless ' +
         '`auth.static_tokens` is given.',
     },
   ),
@@ -204,7 +204,7 @@ export const schema = z.strictObject({
       .prefault({}),
     {
       takes: 'a map with static_tokens or static_tokens_file',
-      description: 'Who may ask, beside the homeserver.',
+      description: 'Access tokens that are accepted beside those of the homeserver.',
     },
   ),
   service_token: key(secret.regex(/^[\x20-\x7e]+$/).optional(), {
@@ -293,7 +293,7 @@ export const schema = z.strictObject({
   log_level: key(z.enum(logLevels).default('info'), {
     takes: `one of ${logLevels.join(', ')}`,
     description:
-      'Least weight of what is logged, to stderr. Errors of the command line show their stack from `debug` on.',
+      'How much is logged, to stderr: this level and those above it. From `debug` on, errors of the command line show their stack.',
   }),
   log_format: key(z.enum(logFormats).default('auto'), {
     takes: `one of ${logFormats.join(', ')}`,

@@ -55,7 +55,7 @@ const defaultBounds: AdmissionBounds = {
   connectionsMax,
 };
 
-/** What must be answered when nothing else is. */
+/** Paths that are answered even when everything else is refused. */
 const operations = new Set(['/health', '/ready', '/metrics']);
 
 interface Waiting {
@@ -71,10 +71,10 @@ class Connection {
   hasAsked = false;
   /** The answer to the request in flight. */
   response: ServerResponse | undefined;
-  /** When that request was taken up, or, if `isLeaving`, when its answer was first seen to leave. */
+  /** When that request was taken up; if `isLeaving`, when its answer began to leave. */
   sinceMs = 0;
   isLeaving = false;
-  /** Of that answer, when it is a large one. */
+  /** Bytes of that answer, if it is a large one; else 0. */
   answerBytes = 0;
   /** Pipelined behind it, in order. */
   readonly waiting: Waiting[] = [];
@@ -123,7 +123,7 @@ export class Admission {
     return this.#answerBytes;
   }
 
-  /** Stands between the server, before it listens, and what handles its requests. */
+  /** Puts itself between the server and the handler of its requests. Call it before the server listens. */
   guard(server: Server, handle: RequestHandler): void {
     this.#servers.push(server);
     server.maxConnections = this.#bounds.connectionsMax;
@@ -145,9 +145,9 @@ export class Admission {
   takeAnswer(response: ServerResponse, bytes: number): void {
     if (bytes <= this.#bounds.smallAnswerBytesMax) return;
     const connection = this.#connections.get(response.req.socket);
-    // Nobody waits for it any more.
+    // The connection was closed: nobody waits for this answer.
     if (connection?.response !== response) return;
-    // One that is larger than the bound may go when it is the only one.
+    // An answer that is larger than the bound may leave when it is the only one.
     while (this.#answerBytes > 0 && this.#answerBytes + bytes > this.#bounds.answerBytesWaitingMax) {
       if (this.#cutSlowest(1)) continue;
       this.#metrics.refused('answer_bytes');
@@ -217,7 +217,7 @@ export class Admission {
 
   #admit(request: IncomingMessage, response: ServerResponse, handle: RequestHandler): void {
     const connection = this.#connections.get(request.socket);
-    // What is left of a read after its connection was cut off.
+    // A request that was read before its connection was cut off.
     if (connection === undefined) return;
     if (connection.response === undefined) {
       this.#begin(connection, request, response, handle);
@@ -311,7 +311,7 @@ export class Admission {
   }
 
   /**
-   * Cuts off whoever lets its answer wait the longest, and longer than `readerGraceMs`.
+   * Cuts off the reader that lets its answer wait longest, if that is longer than `readerGraceMs`.
    * @param answerBytesMin 1 to look only at large answers
    * @returns whether there was one
    */
@@ -321,7 +321,7 @@ export class Admission {
       if (connection.sinceMs > before) return false;
       if (connection.answerBytes < answerBytesMin || connection.response?.writableEnded !== true) continue;
       if (!connection.isLeaving) {
-        // A small answer: nobody looked before. It is the last one now, and may come up once more.
+        // A small answer, whose leaving was not noted before: it is noted now, and its reader has `readerGraceMs` from here.
         this.#leaves(connection);
         continue;
       }
@@ -335,7 +335,7 @@ export class Admission {
   #timedOut(socket: Socket): void {
     const connection = this.#connections.get(socket);
     if (connection?.response === undefined) {
-      // Kept alive for a next request that did not come. Before the first one, node's own timeouts hold.
+      // It was kept alive for a next request, which did not come. Before the first one node's own timeouts hold.
       if (connection?.hasAsked !== false) socket.destroy();
     } else if (connection.response.writableEnded) {
       this.#cut(connection, 'stalled');

@@ -24,16 +24,16 @@ export const answerBytesWaitingMax = 64 * 2 ** 20;
 /** How long a reader has before it may be cut off for somebody else: time for 500 kB at 1 Mbit/s. */
 export const readerGraceMs = 5_000;
 
-/** A connection that takes nothing of its answer for so long is closed, twice this at the latest: frees what it holds. */
+/** A connection that takes nothing of its answer for this long, or at the latest twice as long, is closed: that frees what it holds. */
 export const answerStalledMs = 20_000;
 
 /** Open connections; further ones are closed at once. Idle ones cost about 12 kB each. */
 export const connectionsMax = 16_384;
 
-/** A request that has not arrived whole by then is given up: the longest import body on a slow line. */
+/** A request that has not arrived whole by then is given up. It is enough for the longest import body on a slow line. */
 export const requestTimeoutMs = 5 * 60_000;
 
-/** A connection that has been answered waits so long for its next request: longer than proxies keep theirs. */
+/** How long a connection that was answered is kept for its next request: longer than proxies keep theirs. */
 export const keepAliveTimeoutMs = 72_000;
 
 /**

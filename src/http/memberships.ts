@@ -42,7 +42,7 @@ export function addMemberships(app: FastifyInstance, deps: MembershipsDeps): voi
     membershipsPath,
     {
       config: { endpoint: 'memberships' },
-      // Before a byte of the body is looked at.
+      // In this hook, so that the token is checked before the body is read.
       onRequest: async (request) => {
         const token = findBearerToken(request);
         if (token === undefined) {
@@ -98,7 +98,7 @@ async function ingestBody(
   const { ingest } = service.get();
   const result: IngestAnswer = { applied: 0, ignored: 0, rejected: [], rejected_count: 0 };
   const { raw } = request;
-  // A stream that its reader leaves early would be destroyed, and the connection with it: nobody could read the answer.
+  // By default, a reader that stops early destroys the stream, and the connection with it: the answer would not arrive.
   const chunks = untilAborted(raw.iterator({ destroyOnReturn: false }));
   const body = bounded(chunks, Number(request.headers['content-length'] ?? 0), bodyBytesMax);
   try {

@@ -23,7 +23,7 @@ import { checkUserId } from './user-id.js';
 
 const unstablePrefix = '/_matrix/client/unstable/uk.half-shot.msc2666/user';
 
-/** All spellings are one question: a token that one of them gave opens in the others too. */
+/** The same for all spellings: a token from one of them opens in the others. */
 const tokenPurpose = 'mutual_rooms';
 
 export interface MutualRoomsDeps {
@@ -131,7 +131,7 @@ function checkOther(other: string, self: string): void {
   }
 }
 
-/** An empty token is none: clients send `from=` for the first page. */
+/** An empty token counts as none: clients send `from=` for the first page. */
 function pageToken(query: Query): string | undefined {
   for (const param of noTokenParams) {
     if (query[param] === undefined || query[param] === '') continue;
@@ -154,8 +154,8 @@ function pageToken(query: Query): string | undefined {
 }
 
 /**
- * The answer is put together from bytes that are JSON already: serialising a hundred strings anew costs as much as all
- * the rest. @returns one character for each byte
+ * Puts the answer together from bytes that are JSON already: serialising a hundred strings costs as much as the rest of the
+ * request. @returns one character for each byte
  */
 function answer(
   json: Uint8Array,

@@ -1,5 +1,5 @@
 /**
- * What operators and their tools ask: /health (the process is alive), /ready (the index is loaded, and every shard answers), /metrics.
+ * The endpoints for operators: /health (the process is alive), /ready (the index is loaded, and every shard answers), /metrics.
  */
 import type { FastifyInstance } from 'fastify';
 import { MatrixError } from '../base/matrix-error.js';
@@ -19,7 +19,7 @@ export function addHealth(app: FastifyInstance, service: Backend, staleAfterMs: 
       const error = new MatrixError(503, 'M_UNKNOWN', `not ready: ${startingText(starting)}`, {
         retryAfterSeconds: 1,
       });
-      // What else than people reads this: the figure without the words around it.
+      // For programs: the phase and the share without the words around them.
       const body = {
         ...errorBody(error),
         status: starting.phase,
@@ -52,7 +52,7 @@ export function addHealth(app: FastifyInstance, service: Backend, staleAfterMs: 
   });
 }
 
-/** What is known of the source, in the words of JSON. */
+/** The status of the source, as JSON has it. */
 function sourceBody({ source }: Backend): { source?: object } {
   if (source === undefined) return {};
   const { kind, state, ageSeconds, failures, lastError, details } = source.status;

@@ -53,7 +53,7 @@ export function createServer({
   const app = Fastify({
     loggerInstance: logger,
     logController: new LogController({ disableRequestLogging: true }),
-    // A logger for each request would be made before anybody knows whether it is needed.
+    // By default fastify makes a logger for each request, whether it logs or not.
     childLoggerFactory: (parent) => parent,
     routerOptions: { maxParamLength: paramLengthMax, querystringParser: parseQuery },
     // On shutdown, what still arrives on an open connection is answered before that is closed.
@@ -89,7 +89,7 @@ export function createServer({
   refuseOtherMethods(app);
   // All that was asked is answered, and all connections have ended, before fastify closes what is left: nothing.
   app.addHook('preClose', (done) => void admission.drain().then(() => done()));
-  // Handlers read bodies themselves, as streams, and refuse media types with a text that names those they take.
+  // Handlers read bodies themselves, as streams. They refuse a media type with a text that names those they take.
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', (_request, payload, done) => done(null, payload));
 
@@ -144,7 +144,7 @@ function parseQuery(text: string): Record<string, unknown> {
   return parse(text, '&', '=', { maxKeys: 0 });
 }
 
-/** Makes every method that a path has no route for a 405, whatever body it comes with. */
+/** Answers 405 to every method that a path has no route for, whatever body the request has. */
 function refuseOtherMethods(app: FastifyInstance): void {
   const allowed = new Map<string, string[]>();
   app.addHook('onRoute', ({ url, method, config }) => {
@@ -168,7 +168,7 @@ function refuseOtherMethods(app: FastifyInstance): void {
   });
 }
 
-/** What node could not even parse has no request and no reply: the answer is written by hand. */
+/** A request that node cannot parse has no request and no reply object, so the answer is written by hand. */
 function answerUnparsed(error: Error & { code?: string }, socket: Socket, metrics: Metrics): void {
   const [status, text] =
     error.code === 'HPE_HEADER_OVERFLOW'

@@ -52,7 +52,7 @@ const admissionGauges: readonly (readonly [name: string, help: string, (from: Ad
     ],
   ];
 
-/** For a gauge that is read when it is scraped. */
+/** The `collect` of a gauge that gets its value when it is scraped. */
 function sumInto(sum: () => number): (this: Gauge) => void {
   return function () {
     this.set(sum());
@@ -77,7 +77,7 @@ export class Metrics {
   readonly #admissions: AdmissionGauges[] = [];
   readonly #children = new Map<string, RequestChildren>();
   readonly #batchChildren: { observe(questions: number): void }[] = [];
-  /** Sets the gauges. */
+  /** Sets the gauges that ask the engine. */
   #look: (() => Promise<void>) | undefined;
 
   constructor() {
@@ -208,10 +208,10 @@ export class Metrics {
     });
     this.#look = async () => {
       for (const [shard, waiting] of gauges.waiting.entries()) waitingQuestions.set({ shard }, waiting);
-      // A failed engine has no figures; the scrape must still say that it failed.
+      // A failed engine has no figures, but the scrape must still succeed and say that it failed.
       if (gauges.failure !== undefined) return;
       const stats = await gauges.stats().catch((error: unknown) => {
-        // This look was what found it out.
+        // The engine failed during this call.
         if (gauges.failure === undefined) throw error;
         return undefined;
       });

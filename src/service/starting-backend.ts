@@ -13,7 +13,7 @@ export class StartingBackend implements Backend {
     return this.#parts === undefined ? this.#starting : undefined;
   }
 
-  /** Says how far it is. */
+  /** Notes how far the start has come. */
   tell(starting: Starting): void {
     this.#starting = starting;
   }
@@ -24,7 +24,7 @@ export class StartingBackend implements Backend {
 
   get(): BackendParts {
     if (this.#parts !== undefined) return this.#parts;
-    // What it waits for is for operators: it may say where the database is.
+    // Clients are not told what it waits for: that may name the host of the database.
     const text = startingText({ ...this.#starting, waitsFor: undefined });
     throw new PublicError('UNAVAILABLE', text, { retryAfterSeconds });
   }

@@ -6,7 +6,7 @@ export function sourceMetrics(source: Source): readonly Metric[] {
   return [
     {
       name: 'mutual_rooms_source_up',
-      help: '1 while changes are followed, caught up with, or copied; 0 while the source cannot be read, or what it says not kept.',
+      help: '1 while changes are followed, caught up with, or copied; 0 while the source cannot be read, or its changes cannot be kept.',
       kind: 'gauge',
       read: () => (['disconnected', 'connecting'].includes(source.status.state) ? 0 : 1),
     },

@@ -1,19 +1,19 @@
 /** The bounds of the store that are no configuration keys, with what each trades. */
 
 /**
- * Changes folded in one transaction while others wait to commit: about two milliseconds. As many as are put off, where that is
- * more: commits are larger when the disk is slow, and so are these then, since each waits for it once.
+ * Fewest changes folded in one transaction while others wait to commit: about two milliseconds. Where more changes are put off,
+ * as many as those: on a slow disk commits are larger, and folds must be so too, since each waits for the disk once.
  */
 export const changesPerFoldMin = 512;
 
-/** The same at most: who changes a single membership waits for it. */
+/** Most changes folded in one such transaction: a caller who changes a single membership waits for it. */
 export const changesPerFoldMax = 768;
 
 /**
- * A store's thread that has not answered for so long is given up, and with it every further change: longer than the largest
- * commit takes on a slow disk. A thread that died inside a transaction says nothing (store/exit-gate.ts).
+ * A store's thread that has not answered for this long is given up, and every further change is refused. It is longer than the
+ * largest commit takes on a slow disk. A thread that died inside a transaction never answers (store/exit-gate.ts).
  */
 export const storeSilenceMaxMs = 10 * 60_000;
 
-/** A process that ends waits so long for the transaction under way: longer than all but the largest take. */
+/** How long a process that ends waits for the transaction under way: longer than all but the largest take. */
 export const exitWaitMs = 5_000;

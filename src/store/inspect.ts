@@ -1,8 +1,8 @@
 /**
- * Reads a store in a process of its own: LMDB does not survive every damaged file, and what ends then is that process.
- * Before a server opens a store, `probeStore` reads all of it once; `verify` checks what it reads.
+ * Reads a store in a process of its own, because LMDB crashes on some damaged files: then only that process ends. `probeStore`
+ * reads all of a store once before a server opens it; `verifyInProcess` checks what it reads as well.
  *
- * Cost: a process (40 ms), and reading the file: what a start reads afterwards is in the system's cache then.
+ * Cost: a process (40 ms), and reading the file, which a start then finds in the system's cache.
  */
 import { execFile, type ExecFileException } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
@@ -60,7 +60,7 @@ function failureOf(path: string, error: ExecFileException, stderr: string): Publ
   const resource = resourceFaultOf(cause);
   if (resource !== undefined)
     return new PublicError('UNAVAILABLE', `${path} could not be read: ${resource}`, { cause: error });
-  // Ours, or of whoever is short of memory.
+  // A signal that says nothing of the store: from a person, or from a system that is short of memory.
   const isEnded = error.signal === 'SIGTERM' || error.signal === 'SIGINT' || error.signal === 'SIGKILL';
   if (typeof error.signal !== 'string' || isEnded)
     return new PublicError('UNAVAILABLE', `${path} could not be read (${messageOf(error)})`, {

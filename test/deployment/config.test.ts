@@ -28,7 +28,7 @@ describe('src/deployment/config.yaml', () => {
   it('loads as it is, beside a file with the password', () => {
     const config = load(text);
     expect(config.dataDir).toBe(join(folder, 'data'));
-    expect(config.source?.synapse.postgres.password).toBe('secret');
+    expect(config.source?.synapse?.postgres.password).toBe('secret');
     expect(config.serviceToken).toBeUndefined();
   });
 
@@ -37,7 +37,7 @@ describe('src/deployment/config.yaml', () => {
     const config = load(whole);
     expect(config.serviceToken).toBe('secret');
     expect(config.metrics.listen).toEqual({ host: '127.0.0.1', port: 9090 });
-    expect(config.source?.synapse.redis).toMatchObject({ host: '127.0.0.1', port: 6379 });
+    expect(config.source?.synapse?.redis).toMatchObject({ host: '127.0.0.1', port: 6379 });
   });
 
   it('shows the default of an option, where there is one', () => {

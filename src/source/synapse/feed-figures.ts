@@ -116,7 +116,7 @@ const counters: readonly Described[] = [
   ],
   [
     'mutual_rooms_source_rooms_drifted_total',
-    'Rooms in which the index was not what the source has. Purges found by a reconciliation count; anything else should not be.',
+    'Rooms in which the index was not what the source has, without a reason. Purges that a reconciliation finds count; nothing else should happen.',
     ({ reconciled }) => reconciled.roomsDrifted,
   ],
   [

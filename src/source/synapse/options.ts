@@ -54,11 +54,11 @@ const synapse = z.strictObject({
   ),
   server_name: key(z.string().min(1).max(255), {
     takes: 'the `server_name` of the homeserver, such as example.org',
-    description: 'What the homeserver is called: its channel in Redis has this name.',
+    description: 'Name of the homeserver: its channel in Redis has this name.',
   }),
   poll_interval: key(duration(1, 60_000).default('50ms'), {
     takes: 'a time from 1ms to 1m, such as 50ms',
-    description: 'How often PostgreSQL is asked what is new: an index look-up where nothing is.',
+    description: 'How often PostgreSQL is asked what is new. Where nothing is new, that is an index look-up.',
   }),
   reconcile_interval: key(
     duration(1000, 30 * dayMs)
@@ -91,7 +91,7 @@ const synapse = z.strictObject({
         port: key(port.default(6379), { takes: portTakes, description: 'Its port.' }),
         user: key(z.string().min(1).optional(), {
           takes: 'a text',
-          description: 'Who logs in there, where that is not the default user.',
+          description: 'User to log in as, where that is not the default one.',
         }),
         password: key(secret.optional(), {
           takes: 'a text, at most 4096 characters long',
@@ -107,8 +107,8 @@ const synapse = z.strictObject({
     {
       takes: 'a map with host, port, user, password or password_file',
       description:
-        "Where Synapse's workers tell each other of changes: it wakes the feed before the next poll. Optional, and never " +
-        'believed.',
+        "Redis, by which Synapse's workers tell each other of changes: it wakes the feed before the next poll. Optional: what it " +
+        'says is always checked in the database.',
     },
   ),
 });

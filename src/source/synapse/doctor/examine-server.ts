@@ -1,4 +1,4 @@
-/** Of a Synapse database, what the PostgreSQL server itself says: who got in where, and is it a server that Synapse takes? */
+/** Checks the PostgreSQL server of a Synapse database: who is logged in where, and whether it is a server that Synapse supports. */
 import { fail, type Finding, ok, warn } from '../../../base/finding.js';
 import { type Check, statementMsMax, type Subject } from './check.js';
 import type { Connection } from '../database/connection.js';
@@ -68,7 +68,7 @@ function localeOf({ locales: [collate, ctype], provider }: ServerRow): Finding {
 
 function standbyOf({ standby, behind }: ServerRow): Finding[] {
   if (!standby) return [];
-  // It is the age of the last transaction: a primary where nothing happens looks like lag.
+  // This is the age of the last transaction, so a primary where nothing happens looks like a lag.
   const last = behind === null ? '' : `; the last transaction it replayed is ${Math.round(behind)} s old`;
   return [ok('postgres_standby', `a hot standby: changes are seen when it has replayed them${last}`)];
 }

@@ -1,6 +1,6 @@
 /**
- * All memberships at one moment, and how far the stream is read by then: one snapshot of the database. What is not in it is above
- * the position, or in its ledger; what is both is read again, which does no harm.
+ * Copies all memberships in one snapshot of the database, with the position of the stream in that snapshot. A change that is not in
+ * the snapshot has an id above the position or in its ledger. Some changes are in both; reading them again does no harm.
  *
  * Cost: one scan of `current_state_events` in PostgreSQL, which holds no lock that Synapse would wait for.
  */
@@ -49,7 +49,7 @@ export async function bootstrap(
     await replacement.add(joins);
     rows += joins.length;
     await connection.query('COMMIT');
-    // One that is being put back, more likely than a homeserver that everybody has left.
+    // It is more likely that a backup is being put back than that everybody has left the homeserver.
     if (rows === 0 && (await hasMembers(destination)))
       throw new Error(
         'the database has no membership at all: what the index has stays until there is one; ' +

@@ -31,7 +31,7 @@ const form = z.strictObject({
   /** Whether the memberships are what the homeserver had; else a replacement has been begun. */
   isWhole: z.boolean(),
   high: id,
-  /** How long each has been missing is counted anew by each process; once a third number told it. */
+  /** [from, to] of each gap. Each process counts anew how long an id is missing; older stores have a third number, which told it. */
   gaps: z.array(z.tuple([id, id]).rest(z.number())),
   anchor: z
     .strictObject({

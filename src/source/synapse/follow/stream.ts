@@ -18,7 +18,7 @@ const tables = [
 /** The one that says which memberships were touched. */
 const deltas = 1;
 
-/** Of the rows of `newIdsQuery` those that are no id, but the anchor. */
+/** The number in `arm` of those rows of `newIdsQuery` that are the anchor rather than an id. */
 const anchorArm = tables.length;
 
 export interface NewIds {
@@ -49,7 +49,7 @@ const newIdsQuery = [
       `(SELECT ${arm} AS arm, ${column}::float8 AS id, ${arm === deltas ? anchorColumns : noAnchor} ` +
       `FROM ${table} WHERE ${column} > $1 ORDER BY ${column} LIMIT $2)`,
   ),
-  // By the same snapshot: ids of another database must not be taken for new ones of this.
+  // In the same query, and so the same snapshot: ids of another database must not be taken for new ids of this one.
   `(SELECT ${anchorArm}, stream_id::float8, ${noAnchor} FROM current_state_delta_stream WHERE ${isTheAnchor(3)} LIMIT 1)`,
 ].join(' UNION ALL ');
 
@@ -82,7 +82,7 @@ export async function newIds(
     counts[arm] += 1;
     ends[arm] = Math.max(ends[arm], id);
   }
-  // Beyond the last id of a table that has more, nothing is known of that table.
+  // Where the LIMIT cut a table off, nothing is known of that table beyond its last id here.
   const cutOff = ends.filter((_, arm) => counts[arm] === idsPerPollMax);
   const upTo = cutOff.length === 0 ? Math.max(...ends) : Math.min(...cutOff);
   const known = rows.filter(({ id }) => id <= upTo);

@@ -1,9 +1,9 @@
 /**
  * One poll of the stream: which ids have become visible since the last one, and what holds now of the memberships that they
- * touched. What a change itself says is never believed, so it does not matter in which order, and how often, changes are read.
+ * touched. What a change itself says is never believed, so its order does not matter, nor how often it is read.
  *
- * Ids are read before the memberships, by a later snapshot: an id that is seen has all it touched read. What is missing goes
- * into the ledger, and is looked for in the polls after.
+ * Ids are read first, and the memberships by a later snapshot: so all that a visible id touched is read. Missing ids go into the
+ * ledger, and later polls look for them.
  *
  * Cost: a query of three index look-ups where nothing is new; one more while gaps are young; one more for what was touched.
  */
@@ -62,7 +62,7 @@ export class Tail {
       .without(filled.ids)
       .extended(high + 1, fresh.upTo, fresh.ids, nowMs)
       .bounded();
-    // An id that was missing is read whatever it was for: of an id that is visible, all that it touched is.
+    // Whatever the id of a gap was for, what it touched is read: it is visible together with the id.
     const hasTouched = fresh.anchor !== undefined || filled.ids.length > 0;
     return {
       position: {
