@@ -19,9 +19,12 @@ const [{ run }, { processTerminal }, { exitCodes, reportUncaught }] = await Prom
   import('./commands/terminal.js'),
   import('./commands/command-error.js'),
 ]);
-process.on('uncaughtException', (error) =>
-  process.exit(reportUncaught(error, (text) => processTerminal.err(text))),
-);
+let exitCode: number = exitCodes.ok;
+process.on('uncaughtException', (error) => {
+  // Behind a command that has failed comes more of the same: Node 20 throws again what a module threw as it was loaded.
+  if (exitCode === exitCodes.ok) exitCode = reportUncaught(error, (text) => processTerminal.err(text));
+  process.exit(exitCode);
+});
 
 let lost: NodeJS.ErrnoException | undefined;
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -33,7 +36,7 @@ process.stderr.on('error', () => undefined);
 // Set rather than exit(): what was written to a pipe still has to leave.
 // The timer keeps the process until then: a fetch whose peer hangs up holds nothing that would, and node would end here.
 const alive = setInterval(() => undefined, 2 ** 30);
-const exitCode = await run(process.argv.slice(2), processTerminal);
+exitCode = await run(process.argv.slice(2), processTerminal);
 // Node tells of a failed write a turn later.
 await new Promise(setImmediate);
 if (lost !== undefined) process.stderr.write(`mutual-rooms: stdout could not be written: ${lost.message}\n`);

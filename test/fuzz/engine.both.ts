@@ -190,7 +190,8 @@ describe.each(plans.filter(({ times }) => times > 0))('$shards shards', ({ shard
       }
       stepsMade += steps;
       walksEnded += checked.walksEnded;
-      expect(checked.pagesRead, 'pages read').toBeGreaterThan(steps / 10);
+      // One step in seven to ten reads a page; of a few hundred steps it may be fewer.
+      expect(checked.pagesRead, 'pages read').toBeGreaterThan(steps / 20);
     }
     expect(walksEnded, 'walks that came to their end').toBeGreaterThan(times * 5);
   });
