@@ -171,13 +171,19 @@ export class Metrics {
   }
 
   /** Registers the gauges that ask the engine when they are scraped: all from one look, before any of them is written. */
-  watch(gauges: Gauges, store: { readonly bytes: number }): void {
+  watch(gauges: Gauges, store: { readonly bytes: number; readonly last: number }): void {
     const registers = [this.#registry];
     new Gauge({
       name: 'mutual_rooms_store_bytes',
       help: 'Size of the store on disk; 0 without one.',
       registers,
       collect: sumInto(() => store.bytes),
+    });
+    new Gauge({
+      name: 'mutual_rooms_last_commit',
+      help: 'Number of the last commit: it ascends by one with each, for ever.',
+      registers,
+      collect: sumInto(() => store.last),
     });
     const waitingQuestions = new Gauge({
       name: 'mutual_rooms_fan_out_waiting_questions',

@@ -61,10 +61,11 @@ test('gauges are read when they are scraped, all from one and the same look', as
         return { memberships, usersKnown: 3, roomsKnown: 2, bytes: { names: 10, packed: 20 } };
       },
     }),
-    { bytes: 77 },
+    { bytes: 77, last: 5 },
   );
   const first = await metrics.text();
   expect(first).toContain('mutual_rooms_store_bytes 77\n');
+  expect(first).toContain('mutual_rooms_last_commit 5\n');
   expect(first).toContain('mutual_rooms_memberships 5\n');
   expect(first).toContain('mutual_rooms_users_known 3\n');
   expect(first).toContain('mutual_rooms_rooms_known 2\n');
@@ -109,7 +110,10 @@ test('what servers have under way is read when it is scraped, all of them togeth
 
 test('a failed engine has no figures, but the scrape works and says so', async () => {
   const metrics = new Metrics();
-  metrics.watch(gauges({ failure: 'gone', stats: () => Promise.reject(new Error('gone')) }), { bytes: 0 });
+  metrics.watch(gauges({ failure: 'gone', stats: () => Promise.reject(new Error('gone')) }), {
+    bytes: 0,
+    last: 0,
+  });
   metrics.shardFailed();
   expect(await metrics.text()).toContain('mutual_rooms_shard_failures_total 1\n');
 });
