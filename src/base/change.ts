@@ -34,8 +34,6 @@ export interface MembershipRecord {
 /** What is wrong with a record that is none. */
 export const noRecord = 'expected an object {"user_id","room_id","membership"}';
 
-const noMembership = `membership must be one of ${memberships.join(', ')}`;
-
 /**
  * Reads one decoded line of NDJSON or element of msgpack. Unknown keys are passed over; a membership that Matrix does not know is
  * a fault, because nobody looks at every line. It is no error: a body may hold millions of records, and all of them may be bad.
@@ -46,7 +44,7 @@ export function changeOrFault(value: unknown): Change | string {
   if (typeof change === 'string' || change.joined) return change;
   return (memberships as readonly unknown[]).includes((value as MembershipRecord).membership)
     ? change
-    : noMembership;
+    : `membership must be one of ${memberships.join(', ')}`;
 }
 
 /**
@@ -56,6 +54,8 @@ export function changeOrFault(value: unknown): Change | string {
 export function changeFromRecord(value: unknown): Change {
   const change = readRecord(value);
   if (typeof change === 'string') throw new PublicError('INVALID', change);
+  if (typeof (value as MembershipRecord).membership !== 'string')
+    throw new PublicError('INVALID', 'membership must be a string, such as join or leave');
   return change;
 }
 
@@ -63,9 +63,7 @@ function readRecord(value: unknown): Change | string {
   if (!isObject(value)) return noRecord;
   const { user_id: userId, room_id: roomId, membership } = value;
   const fault = nameFault('user_id', userId) ?? nameFault('room_id', roomId);
-  if (fault !== undefined) return fault;
-  if (typeof membership !== 'string') return noMembership;
-  return { userId: userId as string, roomId: roomId as string, joined: membership === 'join' };
+  return fault ?? { userId: userId as string, roomId: roomId as string, joined: membership === 'join' };
 }
 
 /** An `m.room.member` event, as the Client-Server API and SDKs have it. */
@@ -75,18 +73,32 @@ export interface MemberEvent {
   readonly room_id?: string | undefined;
   /** The user whose membership it is. */
   readonly state_key?: string | undefined;
-  readonly content: { readonly membership?: unknown };
+  readonly content: { readonly membership?: unknown; readonly [more: string]: unknown };
+  readonly [more: string]: unknown;
 }
 
 /**
  * Reads an event. @param roomId where the event does not say it
  * @throws PublicError INVALID for an event that is no membership
  */
-export function changeFromEvent(event: MemberEvent, roomId = event.room_id): Change {
-  const { type, state_key, content } = event;
-  if (type !== 'm.room.member')
-    throw new PublicError('INVALID', `expected an m.room.member event, not ${JSON.stringify(type)}`);
-  return changeFromRecord({ user_id: state_key, room_id: roomId, membership: content.membership });
+export function changeFromEvent(event: MemberEvent, roomId?: string): Change {
+  const {
+    type,
+    state_key: userId,
+    room_id,
+    content,
+  } = isObject(event) ? event : ({} as Partial<MemberEvent>);
+  if (type !== 'm.room.member' || !isObject(content))
+    throw new PublicError('INVALID', `expected an m.room.member event, not ${JSON.stringify(type ?? event)}`);
+  const fault = nameFault('state_key', userId) ?? nameFault('room_id', roomId ?? room_id);
+  if (fault !== undefined) throw new PublicError('INVALID', fault);
+  return changeFromRecord({ user_id: userId, room_id: roomId ?? room_id, membership: content.membership });
+}
+
+/** @throws PublicError INVALID for what is no list: a single record is easily given in its place */
+export function checkRecords(records: unknown): asserts records is Iterable<unknown> {
+  if (typeof records !== 'object' || records === null || !(Symbol.iterator in records))
+    throw new PublicError('INVALID', 'records must be an array, or another iterable, of records');
 }
 
 /**

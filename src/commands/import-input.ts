@@ -23,9 +23,10 @@ export interface ImportInput {
 export async function openInput(file: string, stdin: Readable): Promise<ImportInput> {
   const name = file === '-' ? 'stdin' : file;
   const bytesTotal = file === '-' ? undefined : await sizeOf(file);
-  const raw: AsyncIterable<Uint8Array> = file === '-' ? stdin : createReadStream(file);
   let bytesRead = 0;
   const counted = async function* (): AsyncGenerator<Uint8Array> {
+    // Opened when it is read: a command that ends before leaves nothing open.
+    const raw: AsyncIterable<Uint8Array> = file === '-' ? stdin : createReadStream(file);
     for await (const piece of raw) {
       bytesRead += piece.length;
       yield piece;

@@ -80,7 +80,7 @@ function makeClient(
   const { listen, serviceToken, source } = loadConfig({ file, env: terminal.env, serves: false });
   if (source !== undefined) {
     throw new CommandError(
-      'memberships come from source.synapse of this configuration: nothing is imported beside it',
+      'memberships come from the source of this configuration: nothing is imported beside it',
       {
         exitCode: exitCodes.usage,
       },

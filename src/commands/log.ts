@@ -21,8 +21,8 @@ export function makeLogger(
   const asText = prettyFactory({
     colorize: terminal.colored,
     translateTime: 'SYS:HH:MM:ss.l',
-    // Processes are told apart by who collects their lines.
-    ignore: 'pid,hostname',
+    // Processes are told apart by who collects their lines; the rest stands in the text of its line.
+    ignore: 'pid,hostname,phase,share,signal',
     singleLine: true,
   });
   return pino({ level: logLevel }, { write: (line) => terminal.err(asText(line)) });

@@ -155,7 +155,7 @@ function holdsSecret(fromFile: unknown): boolean {
 
 /** Whether it is, or holds, a URL with a password. */
 function hasPasswordInUrl(value: unknown): boolean {
-  if (typeof value === 'string') return /:\/\/[^/@:]*:[^/@]+@/.test(value);
+  if (typeof value === 'string') return /:\/\/[^/@:]*:[^/@]+@|[?&]password=/i.test(value);
   return isMap(value) && Object.values(value).some(hasPasswordInUrl);
 }
 

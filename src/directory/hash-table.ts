@@ -145,6 +145,7 @@ export class HashTable {
    */
   reserve(count: number): void {
     assert(this.count === 0, 'only an empty table is made larger at once');
+    const [first] = this.#segments;
     const segments = count / (segmentSlotsMax * loadMax * reservedShare);
     if (segments < 1) return;
     this.#depth = Math.min(depthMax, Math.ceil(Math.log2(segments)));
@@ -153,6 +154,7 @@ export class HashTable {
     );
     for (const segment of this.#segments) this.#publishSegment(segment);
     this.#publishRoot();
+    this.#publisher.post({ kind: 'dropped', id: first.id });
   }
 
   /** What a `TableReader` in another thread begins with. */

@@ -10,6 +10,7 @@ import type { RoomNo } from '../base/ids.js';
 import {
   changeFromEvent,
   changeFromRecord,
+  checkRecords,
   type Change,
   type MemberEvent,
   type MembershipRecord,
@@ -90,6 +91,7 @@ export class MembershipEngine {
    *   records again does no harm.
    */
   async apply(records: Iterable<MembershipRecord>): Promise<Applied> {
+    checkRecords(records);
     const changes = Array.from(records, changeFromRecord);
     const applied = await this.#make(changes);
     return { applied, ignored: changes.length - applied };

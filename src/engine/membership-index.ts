@@ -9,6 +9,7 @@ import {
   changeFromEvent,
   changeFromRecord,
   checkName,
+  checkRecords,
   type Change,
   type MemberEvent,
   type MembershipRecord,
@@ -84,6 +85,7 @@ export class MembershipIndex {
    * @throws PublicError INVALID at the first record that is none; those before it are applied
    */
   apply(records: Iterable<MembershipRecord>): Applied {
+    checkRecords(records);
     let count = 0;
     let applied = 0;
     let block: Change[] = [];

@@ -186,20 +186,20 @@ export class Shards implements Follower {
     await Promise.all(this.#shards.map((shard) => shard.close()));
   }
 
+  /** One that fails keeps none of the others back: all are committed, and each shard must get its own. */
   async #sendInSlices(number: number, changes: Uint32Array): Promise<number> {
-    const underWay: Promise<number>[] = [];
+    const sent: Promise<number>[] = [];
     const count = changeCount(changes);
-    let applied = 0;
     for (let at = 0; at < count; at += changesPerTaskMax) {
       // What came in meanwhile is answered first.
       if (at > 0) await setImmediate();
-      if (underWay.length === slicesUnderWayMax) applied += (await underWay.shift()) ?? 0;
-      const sent = this.#send(number, sliceOfChanges(changes, at, Math.min(count, at + changesPerTaskMax)));
-      // It is awaited later; until then nobody hears of a failure.
-      sent.catch(() => undefined);
-      underWay.push(sent);
+      await sent.at(-slicesUnderWayMax)?.catch(() => undefined);
+      const slice = this.#send(number, sliceOfChanges(changes, at, Math.min(count, at + changesPerTaskMax)));
+      // It is awaited in the end; until then nobody hears of a failure.
+      slice.catch(() => undefined);
+      sent.push(slice);
     }
-    return applied + sumOf(await Promise.all(underWay));
+    return sumOf(await Promise.all(sent));
   }
 
   /** Everything leaves before anything is awaited: changes reach each shard in order. */

@@ -52,6 +52,8 @@ export function createServer({
   const admission = new Admission(metrics, clock, bounds);
   const app = Fastify({
     loggerInstance: logger,
+    // It counts for what closes, too, and that has a bound of its own (bounds.ts).
+    pluginTimeout: 0,
     logController: new LogController({ disableRequestLogging: true }),
     // By default fastify makes a logger for each request, whether it logs or not.
     childLoggerFactory: (parent) => parent,

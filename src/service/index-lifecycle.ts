@@ -20,6 +20,7 @@ import { sourceMetrics } from '../source/source-metrics.js';
 import type { ConfiguredSource } from '../source/sources.js';
 import { examineDirectory } from '../store/data-directory.js';
 import { probeStore } from '../store/inspect.js';
+import { storeFormat } from '../store/layout.js';
 import { LmdbStore } from '../store/lmdb-store.js';
 import { MemoryStore } from '../store/memory-store.js';
 import type { Store } from '../store/store.js';
@@ -149,6 +150,12 @@ export class IndexLifecycle {
 
   async #openStore(directory: string): Promise<Store> {
     const store = await LmdbStore.open({ directory, limits: this.#config.store });
+    if (store.carriedFrom !== undefined) {
+      this.#deps.logger.warn(
+        { format: storeFormat, before: store.carriedFrom },
+        'the store was carried over to the format of this version: earlier versions do not open it any more',
+      );
+    }
     if (store.failure !== undefined)
       this.#deps.logger.error({ reason: store.failure }, 'changes will be refused; questions are answered');
     return store;

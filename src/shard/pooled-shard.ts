@@ -33,7 +33,13 @@ export class PooledShard implements Shard {
   static async open(options: ShardOptions): Promise<PooledShard> {
     const shard = new PooledShard(options);
     const names = options.names.subscribe();
-    await shard.#run({ kind: 'open', partitions: options.partitions, names }, [names.growth.port]);
+    try {
+      await shard.#run({ kind: 'open', partitions: options.partitions, names }, [names.growth.port]);
+    } catch (error) {
+      // Where the thread has not taken it over, nobody else closes it.
+      names.growth.port.close();
+      throw error;
+    }
     return shard;
   }
 

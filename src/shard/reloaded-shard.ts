@@ -193,6 +193,10 @@ export class ReloadedShard implements Shard {
     const { path, expected } = this.#loadedFrom;
     try {
       this.#loading = await this.#start();
+      if (this.#closing.signal.aborted) {
+        await this.#loading.close();
+        return undefined;
+      }
       await this.#loading.load(path, () => undefined, expected);
       if (this.#loading.failure === undefined) return this.#loading;
     } catch (error) {

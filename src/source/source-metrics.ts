@@ -12,7 +12,7 @@ export function sourceMetrics(source: Source): readonly Metric[] {
     },
     {
       name: 'mutual_rooms_source_age_seconds',
-      help: 'Since the source was last read up to its end: what is newer may be missing. +Inf before the first time. How far a destination that is read lags behind is not in it.',
+      help: 'Since the source was last read up to its end: what is newer may be missing. +Inf before the first time. How far a standby that is read lags behind is not in it.',
       kind: 'gauge',
       read: () => source.status.ageSeconds,
     },

@@ -16,7 +16,7 @@ import { prepareDirectory, removeUnfinished, syncDirectory, unfinishedPath } fro
 import { diskFaultOf, isReadOnlyDisk, publicErrorOf } from './disk-fault.js';
 import { ExitGate } from './exit-gate.js';
 import { checkFormat, identityOf, newMeta } from './identity.js';
-import { cursorKey } from './layout.js';
+import { cursorKey, storeFormat } from './layout.js';
 import { Environment } from './lmdb.js';
 import type { StoredState } from './load.js';
 import { forgetOwner, openOwned, removeOwner } from './owner.js';
@@ -55,6 +55,8 @@ export class LmdbStore implements Store {
   readonly path: string;
   failure: string | undefined;
   lostTo: string | undefined;
+  /** The format that it had until this opening carried it over. */
+  carriedFrom: number | undefined;
   debt = 0;
   last = 0;
   readonly #environment: Environment;
@@ -98,10 +100,16 @@ export class LmdbStore implements Store {
 
   static async #open(path: string, instance: string, settings: Settings): Promise<LmdbStore> {
     let identity: Identity | undefined;
-    const check = (opened: Environment): void => void (identity = checkedIdentity(opened));
+    let format: number | undefined;
+    const check = (opened: Environment): void => {
+      identity = checkedIdentity(opened);
+      format = opened.getMeta('format')?.format;
+    };
     const environment = await openOwned(path, instance, check, { bytesMax: settings.limits.bytesMax });
     assert(identity !== undefined, 'what is owned was looked at');
-    return new LmdbStore(environment, identity, instance, settings);
+    const store = new LmdbStore(environment, identity, instance, settings);
+    if (format !== storeFormat) store.carriedFrom = format;
+    return store;
   }
 
   private constructor(environment: Environment, identity: Identity, instance: string, settings: Settings) {

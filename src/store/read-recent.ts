@@ -16,17 +16,10 @@ export interface RecentCommit {
   readonly changes: Uint32Array;
 }
 
-/**
- * @param from the first number that is wanted; without it all that there are
- * @throws PublicError DAMAGED
- */
-export function* readRecent(
-  environment: Environment,
-  snapshot?: Snapshot,
-  from?: number,
-): Generator<RecentCommit> {
+/** @throws PublicError DAMAGED */
+export function* readRecent(environment: Environment, snapshot?: Snapshot): Generator<RecentCommit> {
   const counts = readNameCounts(environment, snapshot);
-  const scan = environment.recent.scan(from === undefined ? {} : { start: from }, snapshot);
+  const scan = environment.recent.scan({}, snapshot);
   for (let number = scan.next(); number !== undefined; number = scan.next()) {
     const changes = wordsOf(scan.bytes, scan.length);
     const fault = recentFault(changes, scan.length, counts);

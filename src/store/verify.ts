@@ -17,6 +17,7 @@ import {
   roomsPerRecordMax,
   roomsPerRecordMin,
   userOfPartKey,
+  storeFormatMin,
 } from './layout.js';
 import { Environment, type Snapshot } from './lmdb.js';
 import { readNameCounts } from './name-blocks.js';
@@ -183,6 +184,9 @@ class Verification {
     const scan = this.#environment.recent.scan({}, this.#snapshot);
     let changes = 0;
     let expected = this.#environment.getMeta('log', this.#snapshot)?.first;
+    const format = this.#environment.getMeta('format', this.#snapshot)?.format ?? 0;
+    if (expected === undefined && format > storeFormatMin)
+      throw damaged('it does not say where the log of commits stands');
     for (let commit = scan.next(); commit !== undefined; commit = scan.next()) {
       if (expected !== undefined && commit !== expected) throw damaged(`commit ${expected} is missing`);
       expected = commit + 1;

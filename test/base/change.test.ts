@@ -28,7 +28,7 @@ describe('records', () => {
     [{ ...record, user_id: undefined }, /^user_id must be a string/],
     [{ ...record, room_id: 7 }, /^room_id must be a string/],
     [{ ...record, room_id: '' }, /^room_id must not be empty/],
-    [{ ...record, membership: undefined }, /^membership must be one of/],
+    [{ ...record, membership: undefined }, /^membership must be (one of join, leave|a string)/],
   ])('%j is none', (value, message) => {
     expect(changeOrFault(value)).toMatch(message);
     expect(() => changeFromRecord(value)).toThrow(expect.objectContaining({ code: 'INVALID' }));
@@ -56,8 +56,10 @@ describe('events', () => {
   test.each([
     [{ ...event, type: 'm.room.message' }, /m\.room\.member event, not "m\.room\.message"/],
     [event, /^room_id must be a string/],
-    [{ ...event, room_id: record.room_id, state_key: undefined }, /^user_id must be a string/],
+    [{ ...event, room_id: record.room_id, state_key: undefined }, /^state_key must be a string/],
     [{ ...event, room_id: record.room_id, content: {} }, /^membership must be/],
+    [null as unknown as typeof event, /expected an m\.room\.member event, not null/],
+    [{ type: 'm.room.member' } as typeof event, /expected an m\.room\.member event/],
   ])('%j is none', (value, message) => {
     expect(() => changeFromEvent(value)).toThrow(message);
   });

@@ -57,6 +57,7 @@ test('a server that opens it carries it over: same memberships, cursor and ident
   expect([...store.identity.tokenKey]).toEqual([...before.identity!.tokenKey]);
   expect([...store.cursor('feed')!]).toEqual([29]);
   expect(store.last).toBe(before.last);
+  expect(store.carriedFrom).toBe(1);
   expect(await store.commit(draftOf(names, new Uint32Array(0)))).toBe(before.last + 1);
   await store.close();
   expect(await formatOf(directory)).toBe(storeFormat);

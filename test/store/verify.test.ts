@@ -109,6 +109,7 @@ const faults: [name: string, harm: (environment: Environment) => void, said: Reg
     /the key 0000000163/,
   ],
   ['recent changes that are half a word', (e) => e.recent.put(9, Buffer.alloc(7)), /commit/],
+  ['no word of where the log stands', (e) => e.removeMeta('log'), /where the log of commits stands/],
   ['a commit that is left out', (e) => e.recent.put(9, Buffer.alloc(0)), /commit \d is missing/],
   ['a recent user who has no name', (e) => e.recent.put(2, words(900, 3)), /commit 2: user 900/],
   ['a recent room that has no name', (e) => e.recent.put(2, words(1, 2 * (2 ** 25 - 5))), /commit 2: room/],
