@@ -104,11 +104,11 @@ function usedOf(loaded: readonly LoadedSets[]): number {
 
 /** The progress of several parts as one. Told once each has said how much it has to do, so that it never goes back. */
 function progressOfParts(count: number, onProgress: Progress): (part: number) => Progress {
-  const parts: ({ done: number; total: number } | undefined)[] = new Array(count).fill(undefined);
+  const parts = new Map<number, { done: number; total: number }>();
   return (part) => (done, total) => {
-    parts[part] = { done, total };
-    const told = parts.filter((each) => each !== undefined);
-    if (told.length < count) return;
+    parts.set(part, { done, total });
+    if (parts.size < count) return;
+    const told = [...parts.values()];
     onProgress(sumOf(told.map((each) => each.done)), sumOf(told.map((each) => each.total)));
   };
 }

@@ -24,11 +24,11 @@ test('at every moment of 30,000 inserts, over enlargements, splits and larger ro
   let looks = 0;
 
   const { load, store, add } = Atomics;
-  vi.spyOn(Atomics, 'load').mockImplementation(((...args: Parameters<typeof load>) => {
+  vi.spyOn(Atomics, 'load').mockImplementation((...args: Parameters<typeof load>) => {
     loads += 1;
     if (isLooking && loads > loadsMax) throw new Error('a look-up goes round for ever');
     return load(...args);
-  }) as typeof load);
+  });
 
   const find = (hash: number): number => {
     loads = 0;

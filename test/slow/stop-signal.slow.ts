@@ -4,6 +4,7 @@
  */
 import { once } from 'node:events';
 import { Agent, request, type IncomingHttpHeaders } from 'node:http';
+import { connect } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
 import { exportedRooms, openFolder, openServe, until, type ServeProcess } from './serve-process.js';
 
@@ -90,4 +91,25 @@ test('clients that loop are answered to the last request, and what was acknowled
   expect(writers.map((_, who) => rooms.get(`@writer${who}:x`))).toEqual(
     writers.map(({ answers }) => answers),
   );
+});
+
+test('a client that never ends its request is waited for ten seconds, and the stop is in order', async () => {
+  const { url, child } = await openServer(await openFolder());
+  const log: string[] = [];
+  child.stderr?.on('data', (piece: Buffer) => log.push(piece.toString()));
+  const { hostname, port } = new URL(url);
+  const socket = connect(Number(port), hostname);
+  onTestFinished(() => void socket.destroy());
+  await once(socket, 'connect');
+  socket.on('error', () => undefined);
+  socket.write(
+    'POST /_mutual_rooms/v1/memberships HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer secret\r\n' +
+      'Content-Type: application/x-ndjson\r\nContent-Length: 1000\r\n\r\n{"user_id":',
+  );
+  // Until it has been taken up.
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  child.kill('SIGTERM');
+  if (child.exitCode === null) await once(child, 'exit');
+  expect(child.exitCode).toBe(0);
+  expect(log.join('')).not.toMatch(/plugin|"level":[56]0/i);
 });
