@@ -3,7 +3,10 @@
  *
  * The tasks are a shard's own (dist/shard/worker.js), on empty shards: what is timed is the way there and back.
  */
+import type { MessagePort } from 'node:worker_threads';
 import { Piscina } from 'piscina';
+import { roomNames } from '#dist/directory/interner';
+import type { ShardTask } from '#dist/shard/wire';
 import { formatNanoseconds, printTable, relativeTime, type RunOptions } from './harness.js';
 import { noteVerdict } from './verdict.js';
 
@@ -15,7 +18,7 @@ const underWay = 2;
 const question = [1, 0, 100, 1, 2, 1, 2];
 
 interface Contestant {
-  run(shard: number, task: unknown): Promise<unknown>;
+  run(shard: number, task: ShardTask, ports?: MessagePort[]): Promise<unknown>;
   close(): Promise<void>;
 }
 
@@ -33,7 +36,7 @@ function poolEach(): Contestant {
       }),
   );
   return {
-    run: (shard, task) => pools[shard].run(task),
+    run: (shard, task, ports = []) => pools[shard].run(task, { transferList: ports }),
     close: async () => {
       await Promise.all(pools.map((pool) => pool.destroy()));
     },
@@ -61,8 +64,10 @@ function poolForAll(): Contestant {
   });
   ids.push(...pool.threads.map((thread) => thread.threadId));
   return {
-    run: (shard, task) =>
-      pool.run(Object.assign(task as object, { [Piscina.queueOptionsSymbol]: { [shardOf]: shard } })),
+    run: (shard, task, ports = []) =>
+      pool.run(Object.assign(task, { [Piscina.queueOptionsSymbol]: { [shardOf]: shard } }), {
+        transferList: ports,
+      }),
     close: () => pool.destroy(),
   };
 }
@@ -73,7 +78,7 @@ async function time(contestant: Contestant, batch: number, questions: number): P
   const tasks = Math.ceil(questions / batch / shards / underWay);
   const lane = async (shard: number): Promise<void> => {
     for (let task = 0; task < tasks; task += 1)
-      await contestant.run(shard, { kind: 'ask', numbers, names: [] });
+      await contestant.run(shard, { kind: 'ask', questions: numbers });
   };
   const started = performance.now();
   await Promise.all(Array.from({ length: shards * underWay }, (_, index) => lane(index % shards)));
@@ -85,8 +90,11 @@ export async function run({ smoke }: RunOptions): Promise<void> {
   const rounds = smoke ? 1 : 5;
   const contestants = [poolEach(), poolForAll()];
   for (const contestant of contestants) {
-    for (let shard = 0; shard < shards; shard += 1)
-      await contestant.run(shard, { kind: 'open', partitions: { first: 0, end: 64 } });
+    for (let shard = 0; shard < shards; shard += 1) {
+      const names = roomNames().subscribe();
+      const task: ShardTask = { kind: 'open', partitions: { first: 0, end: 64 }, names };
+      await contestant.run(shard, task, [names.growth.port]);
+    }
   }
   const rows: string[][] = [];
   for (const batch of [1, 8, 64, 512]) {
