@@ -22,6 +22,11 @@ export class Publisher<Piece> {
   readonly #posted = new Int32Array(new SharedArrayBuffer(4));
   readonly #ports = new Set<MessagePort>();
 
+  /** Whether there is any reader. While there is none, nothing needs to be written in an order. */
+  get isRead(): boolean {
+    return this.#ports.size > 0;
+  }
+
   /** Before anything that a reader reads leads to the piece. */
   post(piece: Piece): void {
     for (const port of this.#ports) port.postMessage(piece);
