@@ -7,6 +7,7 @@
 import { type DestinationStream, type Logger, pino } from 'pino';
 import { prettyFactory } from 'pino-pretty';
 import { messageOf, PublicError } from '../base/errors.js';
+import { resourceFaultOf } from '../base/resource-fault.js';
 import type { Config } from '../config/load.js';
 import { CommandError, exitCodeOf } from './command-error.js';
 import type { Terminal } from './terminal.js';
@@ -33,9 +34,13 @@ export function makeLogger(
  * catches is logged, and ends the process: what it left behind is suspect.
  */
 export async function logged(logger: Logger, terminal: Terminal, run: () => Promise<void>): Promise<void> {
-  terminal.onUncaught((error) =>
-    logger.fatal({ err: error }, 'the process ends by a fault of its own: report it, please'),
-  );
+  terminal.onUncaught((error) => {
+    // At a limit of the process anything may fail, wherever it is.
+    const limit = resourceFaultOf(error);
+    if (limit === undefined)
+      logger.fatal({ err: error }, 'the process ends by a fault of its own: report it, please');
+    else logger.fatal(limit);
+  });
   try {
     await run();
   } catch (error) {

@@ -43,9 +43,9 @@ describe.runIf(canLimit)('of address space', () => {
         const { code, output } = limited(`--as=${bytes}`, 'serve', '--config', await configOf(dataDir));
         expect(code).toBe(1);
         expect(output).toMatch(
-          /^mutual-rooms: (cannot map \d+ bytes .*store\.bytes_max|there is too little memory .*)$/m,
+          /^\{"level":60,.*"msg":"(cannot map \d+ bytes .*(store\.bytes_max|ulimit -v)|there is too little memory )/m,
         );
-        expect(output).not.toMatch(/damaged|^ +at /m);
+        expect(output).not.toMatch(/damaged|^ +at |RangeError|"stack"/m);
       }
     },
   );
@@ -55,13 +55,17 @@ describe.runIf(canLimit)('of address space', () => {
     expect(limited('--as=3e10', 'serve', '--config', config).output).not.toContain('cannot map');
   });
 
-  test.each([1.2e9, 12e9])('%d bytes: commands work, or say what they need', async (bytes) => {
+  // Node's own WebAssembly reserves ten of them.
+  test.each([1.2e9, 30e9])('%d bytes: commands work, or say what they need', async (bytes) => {
     const dataDir = await storeOf([joins('@a:x', '!r')]);
     const folder = await openFolder();
     for (const command of [['verify'], ['export'], ['backup', join(folder, 'copy')], ['compact']]) {
       const { code, output } = limited(`--as=${bytes}`, ...command, '--data-dir', dataDir);
       if (bytes > 10e9) expect(code, output).toBe(0);
-      else expect(output).toMatch(/^mutual-rooms: cannot map \d+ bytes of .*index\.mdb: .*ulimit -v\)$/m);
+      else
+        expect(output).toMatch(
+          /^mutual-rooms: (cannot map \d+ bytes of .*index\.mdb: .*|there is too little memory .*)ulimit -v\b/m,
+        );
       expect(output).not.toContain('damaged');
     }
     expect(readdirSync(dataDir)).not.toContain('unfinished.mdb');
@@ -80,6 +84,6 @@ test.runIf(canLimit)('a folder that can never be made ends the server at once', 
   const { code, output } = limited('--nofile=4096', 'serve', '--config', await configOf('/proc/none/data'));
   expect(code).toBe(1);
   expect(output).toMatch(
-    /^mutual-rooms: data_dir \/proc\/none\/data cannot be used \(ENOENT.*\): name another folder$/m,
+    /^\{"level":60,.*"msg":"data_dir \/proc\/none\/data cannot be used \(ENOENT.*\): name another folder"\}$/m,
   );
 });

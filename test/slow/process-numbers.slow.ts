@@ -58,7 +58,7 @@ const urlOf = (server: Contained): Promise<string> =>
   });
 
 const refusal =
-  /^mutual-rooms: .*index\.mdb is open in another container, by a process with the number .* \(1\).*docker exec/m;
+  /^(mutual-rooms: |\{"level":60,.*"msg":").*index\.mdb is open in another container, by a process with the number .* \(1\).*docker exec/m;
 
 test.runIf(canUnshare)(
   'commands beside a server are refused, say why, and leave nothing behind',

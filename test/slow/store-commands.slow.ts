@@ -18,7 +18,7 @@ import {
   newFolder,
   storeOf,
 } from '../store/kept-store.js';
-import { fakeTerminal } from './fake-terminal.js';
+import { fakeTerminal } from '../commands/fake-terminal.js';
 
 const cli = new URL('../../dist/cli.js', import.meta.url).pathname;
 

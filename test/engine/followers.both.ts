@@ -8,6 +8,7 @@ import { InlineShard } from '../../src/shard/inline-shard.js';
 import { PooledShard } from '../../src/shard/pooled-shard.js';
 import { ReloadedShard } from '../../src/shard/reloaded-shard.js';
 import type { Shard, ShardOptions } from '../../src/shard/shard.js';
+import { isWhole, runs } from '../runs.js';
 import { describeFollower, type OpenFollower } from '../contract/follower-contract.js';
 
 const usersEnd = 1000;
@@ -39,9 +40,10 @@ const reloaded =
 describeFollower('a shard on this thread', oneShard(startInline));
 describeFollower('a shard in a thread of its own', oneShard(startPooled));
 describeFollower('a shard on this thread that can be loaded again', oneShard(reloaded(startInline)));
-describeFollower('a shard in a thread that can be loaded again', oneShard(reloaded(startPooled)));
+if (isWhole)
+  describeFollower('a shard in a thread that can be loaded again', oneShard(reloaded(startPooled)));
 
-for (const threads of [0, 1, 3]) {
+for (const threads of runs([0, 2], [0, 1, 2, 3])) {
   describeFollower(`all shards, in ${threads} threads`, async (path) => {
     const shards = await Shards.open(new Directory(Math.max(1, threads)), threads, path !== undefined, {});
     onTestFinished(() => shards.close());
