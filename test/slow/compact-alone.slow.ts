@@ -7,7 +7,7 @@ import { compactStore } from '../../src/store/compact.js';
 import { storeFileName } from '../../src/store/layout.js';
 import { openOwned } from '../../src/store/owner.js';
 import { verifyStore } from '../../src/store/verify.js';
-import { built, runApart } from './apart.js';
+import { built, runApart } from '../store/apart.js';
 import {
   KeptStore,
   addTo,
@@ -18,7 +18,7 @@ import {
   newFolder,
   storeOf,
   within,
-} from './kept-store.js';
+} from '../store/kept-store.js';
 
 test('a server that has the store is named, and nothing changes', async () => {
   const directory = newFolder();

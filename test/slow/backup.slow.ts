@@ -16,7 +16,7 @@ import {
   newFolder,
   storeOf,
   within,
-} from './kept-store.js';
+} from '../store/kept-store.js';
 
 test('while a server commits, each copy is the state of one commit', { timeout: 60_000 }, async () => {
   const kept = await KeptStore.open(newFolder());
