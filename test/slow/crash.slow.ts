@@ -74,7 +74,9 @@ class Writer {
     for (const [user, rooms] of this.rooms) {
       const there = found.get(user) ?? new Set();
       if (user === underWay?.user && !isSame(there, rooms)) {
-        expect([...there].sort(), `${user}: the batch under way is whole`).toEqual([...after].sort());
+        const { joined, rooms: batch } = underWay;
+        const what = `${user}: the batch under way is whole (${joined ? 'joins' : 'leaves'} ${batch.join(' ')})`;
+        expect([...there].sort(), what).toEqual([...after].sort());
         this.rooms.set(user, after);
         isMade = true;
       } else expect([...there].sort(), `${user}: all that was acknowledged`).toEqual([...rooms].sort());
