@@ -17,10 +17,12 @@ interface Command {
 
 export function runCommand(...args: string[]): Command {
   const child = spawn(process.execPath, [cli, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
-  let text = '';
-  child.stdout.on('data', (chunk) => (text += String(chunk)));
-  child.stderr.on('data', (chunk) => (text += String(chunk)));
-  return { child, output: () => text };
+  // Apart, and one behind the other: what comes on stderr must not fall into a line of stdout that has come in part.
+  let out = '';
+  let err = '';
+  child.stdout.on('data', (chunk) => (out += String(chunk)));
+  child.stderr.on('data', (chunk) => (err += String(chunk)));
+  return { child, output: () => out + err };
 }
 
 /** A folder for one test. */
